@@ -1,0 +1,63 @@
+# Needs python3 (3.11 or later, with venv) and make; everything else goes into .venv.
+PYTHON ?= python3
+BIN := .venv/bin
+ARGS ?=
+
+.PHONY: help install demo test lint schemas build constraints clean
+
+help:
+	@printf '%s\n' \
+	  'make demo         the whole system on this machine, with an embedded Kafka (options: ARGS="...")' \
+	  'make install      make .venv with streamproc and all that the demo needs' \
+	  'make test         all checks and tests' \
+	  'make lint         ruff, mypy, import contracts' \
+	  'make schemas      write the JSON schemas of the events into schemas/' \
+	  'make build        a wheel in dist/' \
+	  'make constraints  pin the installed versions in constraints.txt' \
+	  'make clean        remove .venv, dist and all caches'
+
+install: .venv/.installed
+
+demo: install
+	@$(BIN)/streamproc demo $(ARGS)
+
+lint: .venv/.installed-dev
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+# pytest ends by telling what was skipped, why, and what to install for it.
+test: lint
+	$(BIN)/pytest $(ARGS)
+
+schemas: install
+	$(BIN)/python -m streamproc.schemas
+
+build: install
+	@echo 'Building the wheel (some seconds) ...'
+	$(BIN)/python -m pip wheel --quiet --no-deps --wheel-dir dist .
+	@ls dist
+
+constraints: .venv/.installed-dev
+	$(BIN)/python -m pip freeze --exclude-editable > constraints.txt
+
+clean:
+	rm -rf .venv dist build .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+.venv/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo "streamproc needs Python 3.11 or later; $(PYTHON) is older or missing. Name one: make PYTHON=python3.12 ..." >&2; exit 1; }
+	@$(PYTHON) -m venv .venv || { \
+	  rm -rf .venv; echo "Python's venv module is missing: on Debian or Ubuntu, apt install python3-venv" >&2; exit 1; }
+
+.venv/.installed: pyproject.toml constraints.txt | .venv/bin/python
+	@echo 'Installing streamproc and an embedded Kafka into .venv (about a minute the first time) ...'
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[embedded]'
+	@touch $@
+
+.venv/.installed-dev: pyproject.toml constraints.txt | .venv/bin/python
+	@echo 'Installing streamproc and the test tools into .venv (about a minute the first time) ...'
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[embedded,dev]'
+	@touch .venv/.installed $@

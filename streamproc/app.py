@@ -1,0 +1,177 @@
+"""Wiring of a worker: the only place that knows all parts. Settings become plain values here."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+import tempfile
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import faust
+from faust.contrib.asgi import faust_app_running
+
+from streamproc import __version__
+from streamproc.bus.batches import BatchSchema
+from streamproc.bus.follow import ReferenceFollower
+from streamproc.bus.host import Inputs, TaskHost
+from streamproc.bus.stages import PARTIALS, FactsTask, KpisTask
+from streamproc.bus.task import Connection, OffsetsLost
+from streamproc.bus.task import Stage as TaskStage
+from streamproc.bus.topics import describe, table
+from streamproc.events import EVENT_TOPICS
+from streamproc.facts.reference import Reference
+from streamproc.kpis.catalogue import catalogue
+from streamproc.outputs.http import MetricsServer
+from streamproc.outputs.own_metrics import OwnMetrics
+from streamproc.outputs.prometheus import KpiExposition, RepInfo
+from streamproc.pipeline import FactsStage, KpisStage
+from streamproc.settings import Settings, Stage
+from streamproc.windows.calendar import Calendar
+
+log = logging.getLogger(__name__)
+
+QUEUE_BATCHES = 8  # fetched batches that wait for the agent; beyond that fetching pauses
+STALLED_S = 30.0  # an event loop that has not moved for so long is not alive
+
+
+class TopicsMissing(RuntimeError):
+    """Topics that a worker needs are not there, or not with the same partition count."""
+
+
+class Worker:
+    """One process of one stage: Faust app, tasks, reference data, metrics."""
+
+    def __init__(self, settings: Settings, stage: Stage) -> None:
+        self.settings = settings
+        self.stage = stage
+        self.catalogue = catalogue(settings.currency)
+        self.reference = Reference(settings.currency, tuple(settings.stages))
+        self.metrics = OwnMetrics(stage, __version__)
+        self.exposition = KpiExposition(self.catalogue, settings.max_series)
+        group = f"{settings.app}-{stage}"
+        self.connection = Connection(settings.bootstrap_servers, group, f"{group}-changelog")
+        self.partitions = 0
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[TaskHost]:
+        """Start everything, yield when the worker takes part in its group, stop everything at the end."""
+        self.partitions = await self._check_topics()
+        host = TaskHost(self._inputs(), self.connection, self.metrics)
+        async with AsyncExitStack() as stack:
+            server = MetricsServer(
+                host=self.settings.host,
+                port=self.settings.port,
+                metrics=self.metrics.page(self.exposition),
+                live=lambda: _live(host),
+                ready=lambda: _ready(host),
+            )
+            await server.start()
+            stack.push_async_callback(server.stop)
+            follower = ReferenceFollower(self.connection.consumer(), self.reference, self._on_reference)
+            stack.push_async_callback(follower.stop)
+            await follower.start()
+            await stack.enter_async_context(faust_app_running(self._faust(host), stop_timeout=30))
+            host.start()
+            stack.push_async_callback(host.stop)
+            yield host
+
+    async def _check_topics(self) -> int:
+        rows = await describe(self.settings.bootstrap_servers, table(self.settings.app, self.settings.partitions))
+        missing = [row.name for row in rows if row.found is None]
+        if missing:
+            raise TopicsMissing(f"no topic {', '.join(missing)}: run `streamproc topics create` first")
+        found = {row.name: row.found or 0 for row in rows}
+        counts = {found[topic] for topic in (*EVENT_TOPICS, PARTIALS)}
+        if len(counts) != 1:
+            raise TopicsMissing(f"expected the same partition count in all event topics and {PARTIALS}, found {counts}")
+        return counts.pop()
+
+    def _inputs(self) -> Inputs:
+        if self.stage == "facts":
+            return Inputs(
+                EVENT_TOPICS, self._new_facts, lambda partition: self.metrics.forget(partition, *EVENT_TOPICS)
+            )
+        return Inputs((PARTIALS,), self._new_kpis, self._drop_kpis)
+
+    def _new_facts(self, partition: int) -> TaskStage:
+        stage = FactsStage(self.catalogue, self.reference)
+        return FactsTask(partition, stage, self.metrics, self.partitions, self.settings.clock == "wall")
+
+    def _new_kpis(self, partition: int) -> TaskStage:
+        stage = KpisStage(self.catalogue, Calendar(self.settings.business_timezone))
+        return KpisTask(partition, stage, self.metrics, self.exposition, self.settings.clock == "wall")
+
+    def _drop_kpis(self, partition: int) -> None:
+        self.exposition.drop_owner(partition)
+        self.metrics.forget(partition, PARTIALS)
+
+    def _on_reference(self) -> None:
+        if self.stage == "kpis":
+            self.exposition.set_roster([RepInfo(*member) for member in self.reference.members()])
+
+    def _faust(self, host: TaskHost) -> Any:
+        """The Faust app of the stage: one agent, batch in, pipeline call."""
+        brokers = ";".join(f"kpi://{address.strip()}" for address in self.settings.bootstrap_servers.split(","))
+        app = faust.App(
+            self.connection.group,
+            broker=brokers,
+            datadir=Path(tempfile.mkdtemp(prefix="streamproc-")),
+            consumer_group_instance_id=self.settings.member(self.stage),
+            consumer_auto_offset_reset="earliest",
+            consumer_max_fetch_size=1024 * 1024,
+            broker_session_timeout=10.0,
+            broker_heartbeat_interval=3.0,
+            broker_request_timeout=120.0,
+            broker_rebalance_timeout=60.0,
+            topic_allow_declare=False,
+            topic_disable_leader=True,
+            web_enabled=False,
+            worker_redirect_stdouts=False,
+            cython_optimizations=False,
+        )
+        app.host = host
+        topics = host.inputs.topics
+        topic = app.topic(*topics, acks=False, schema=BatchSchema(), allow_empty=True)
+        topic.maxsize = QUEUE_BATCHES
+
+        async def agent(stream: Any) -> None:
+            async for batch in stream:
+                host.process(batch)
+
+        app.agent(topic, name=f"{self.stage}-agent")(agent)
+        return app
+
+
+async def run_worker(settings: Settings, stage: Stage, on_ready: Callable[[], None] | None = None) -> int:
+    """Run a worker until SIGTERM or SIGINT; returns the exit code, 1 after a failure (then a restart is safe).
+
+    Raises OffsetsLost, BrokerUnavailable and TopicsMissing where starting again would not help.
+    """
+    stopped = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopped.set)
+    worker = Worker(settings, stage)
+    async with worker.running() as host:
+        if on_ready is not None:
+            on_ready()
+        host.failed.add_done_callback(lambda _: stopped.set())
+        await stopped.wait()
+        failure = host.failed.result() if host.failed.done() else None
+    if isinstance(failure, OffsetsLost):
+        raise failure
+    return 0 if failure is None else 1
+
+
+def _live(host: TaskHost) -> tuple[bool, dict[str, Any]]:
+    behind = time.monotonic() - host.loop_beat_at
+    return behind < STALLED_S and not host.failed.done(), {"loop_seconds": round(behind, 3)}
+
+
+def _ready(host: TaskHost) -> tuple[bool, dict[str, Any]]:
+    return host.is_ready, {"partitions": sorted(host.tasks), "failed": host.failed.done()}

@@ -1,0 +1,92 @@
+"""Reading whole topics: the reference data that every worker holds, and what others want to see of `kpi.values`."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.structs import ConsumerRecord
+
+from streamproc.codec import Rejection, decode_reference
+from streamproc.events import REFERENCE
+from streamproc.facts.reference import Reference
+
+log = logging.getLogger(__name__)
+
+Changed = Callable[[], None]
+
+
+async def read(consumer: AIOKafkaConsumer, topic: str, *, follow: bool) -> AsyncIterator[list[ConsumerRecord]]:
+    """All records of a topic from its beginning, in chunks; an empty chunk when the end is reached.
+
+    With `follow` it goes on after that, waiting for more. Raises LookupError if there is no such topic.
+    """
+    partitions = await topic_partitions(consumer, topic)
+    consumer.assign(partitions)
+    await consumer.seek_to_beginning(*partitions)
+    ends = await consumer.end_offsets(partitions)
+    while True:
+        positions = [await consumer.position(tp) >= ends[tp] for tp in partitions]
+        if all(positions):
+            yield []
+            break
+        for records in (await consumer.getmany(timeout_ms=500)).values():
+            yield records
+    while follow:
+        for records in (await consumer.getmany(timeout_ms=1000)).values():
+            yield records
+
+
+async def topic_partitions(consumer: AIOKafkaConsumer, topic: str) -> list[TopicPartition]:
+    """All partitions of a topic. Raises LookupError if there is no such topic."""
+    await consumer._client.force_metadata_update()
+    found = consumer._client.cluster.partitions_for_topic(topic)
+    if not found:
+        await consumer._client._wait_on_metadata(topic)
+        found = consumer._client.cluster.partitions_for_topic(topic)
+    if not found:
+        raise LookupError(f"no topic {topic}: run `streamproc topics create` first")
+    return [TopicPartition(topic, partition) for partition in sorted(found)]
+
+
+class ReferenceFollower:
+    """Keeps a `Reference` up to date from `sales.reference`; `loaded` is set when it has been read to its end."""
+
+    def __init__(self, consumer: AIOKafkaConsumer, reference: Reference, changed: Changed) -> None:
+        self.consumer = consumer
+        self.reference = reference
+        self.changed = changed
+        self.loaded = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Read the topic to its end, then follow it in the background."""
+        await self.consumer.start()
+        self._task = asyncio.create_task(self._follow())
+        waiting = asyncio.create_task(self.loaded.wait())
+        await asyncio.wait([self._task, waiting], return_when=asyncio.FIRST_COMPLETED)
+        if self._task.done():
+            waiting.cancel()
+            self._task.result()
+
+    async def stop(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+        await self.consumer.stop()
+
+    async def _follow(self) -> None:
+        async for records in read(self.consumer, REFERENCE, follow=True):
+            for record in records:
+                if record.value is None:
+                    continue
+                event = decode_reference(record.value)
+                if isinstance(event, Rejection):
+                    log.warning("%s offset %d is not used: %s", REFERENCE, record.offset, event.error)
+                else:
+                    self.reference.apply(event)
+            self.changed()
+            if not records:
+                self.loaded.set()

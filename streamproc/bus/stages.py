@@ -1,0 +1,135 @@
+"""The two stages of the pipeline in the shape that a task drives: records in, outputs with topic and partition out."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from streamproc.bus.batches import Batch
+from streamproc.bus.record_batches import partition_of
+from streamproc.bus.task import Cut, Output
+from streamproc.kpis.evaluate import Series
+from streamproc.outputs.own_metrics import OwnMetrics
+from streamproc.outputs.prometheus import KpiExposition
+from streamproc.outputs.topics import clock_record, encode_value, value_key
+from streamproc.pipeline import CLOCK, FactsCut, FactsStage, KpisCut, KpisStage
+
+PARTIALS, REJECTED, VALUES = "kpi.partials", "sales.rejected", "kpi.values"
+
+
+@dataclass
+class FactsTask:
+    """Stage 1 of one partition. `wall`: judge events by the wall clock (live), else by none (replay)."""
+
+    partition: int
+    stage: FactsStage
+    metrics: OwnMetrics
+    partitions: int  # of kpi.partials
+    wall: bool
+    _routes: dict[str, int] = field(default_factory=dict)
+
+    def on_batch(self, batch: Batch) -> None:
+        now_ms = int(time.time() * 1000) if self.wall else None
+        self.stage.on_batch(batch.records, now_ms)
+        first = batch.records[0]  # routing is checked on one record a batch: murmur2 costs more than the decode
+        if first.key is not None and partition_of(first.key, self.partitions) != self.partition:
+            self.metrics.misrouted_total.labels(batch.tp.topic).inc()
+
+    def on_tick(self, now_ms: int) -> None:
+        if self.wall:
+            self.stage.on_tick(now_ms)
+
+    def restore(self, state: Mapping[str, bytes]) -> None:
+        self.stage.restore(state)
+
+    def take_cut(self) -> Cut | None:
+        cut = self.stage.take_cut()
+        if cut is None:
+            return None
+        outputs = [Output(PARTIALS, self._route(group), group.encode(), value) for group, value in cut.partials]
+        if cut.clock is not None:
+            outputs += [Output(PARTIALS, q, CLOCK.encode(), cut.clock) for q in range(self.partitions)]
+        outputs += [Output(REJECTED, self.partition, r.key or b"", r.value, r.headers) for r in cut.rejected]
+        return Cut(cut.changelog, outputs, lambda: self._committed(cut))
+
+    def _route(self, group: str) -> int:
+        found = self._routes.get(group)
+        if found is None:
+            found = self._routes[group] = partition_of(group.encode(), self.partitions)
+        return found
+
+    def _committed(self, cut: FactsCut) -> None:
+        _count(self.metrics, cut.counts)
+        if cut.partials:
+            self.metrics.published_total.labels(PARTIALS).inc(len(cut.partials))
+        if cut.rejected:
+            self.metrics.published_total.labels(REJECTED).inc(len(cut.rejected))
+        self.metrics.progress(self.partition, watermark_ms=self.stage.max_event_ms, last_event_ms=None)
+        self.metrics.state_keys.labels(f"entities-{self.partition}").set(len(self.stage.entities.lives))
+        self.metrics.state_keys.labels(f"seen-{self.partition}").set(len(self.stage.seen))
+
+
+@dataclass
+class KpisTask:
+    """Stage 2 of one partition of groups. `wall`: windows slide by the wall clock, else by the events'."""
+
+    partition: int
+    stage: KpisStage
+    metrics: OwnMetrics
+    exposition: KpiExposition
+    wall: bool
+
+    def on_batch(self, batch: Batch) -> None:
+        self.stage.on_batch(batch.records)
+        if not self.wall:
+            self.stage.on_tick(self.stage.event_clock_ms)
+
+    def on_tick(self, now_ms: int) -> None:
+        if self.wall:
+            self.stage.on_tick(now_ms)
+
+    def restore(self, state: Mapping[str, bytes]) -> None:
+        self.stage.restore(state)
+
+    def take_cut(self) -> Cut | None:
+        cut = self.stage.take_cut()
+        if cut is None:
+            return None
+        outputs = [
+            Output(VALUES, self.partition, value_key(Series(v.kpi, v.group, v.window)), encode_value(v))
+            for v in cut.values
+        ]
+        outputs += [Output(VALUES, self.partition, value_key(series), None) for series in cut.ceased]
+        key, clock = clock_record(self.partition, cut.clock_ms)
+        outputs.append(Output(VALUES, self.partition, key, clock))
+        return Cut(cut.changelog, outputs, lambda: self._committed(cut))
+
+    def _committed(self, cut: KpisCut) -> None:
+        now_ms = int(time.time() * 1000)
+        self.exposition.apply(cut.values, owner=self.partition)
+        self.exposition.drop(cut.ceased)
+        self.metrics.published_total.labels(VALUES).inc(len(cut.values) + len(cut.ceased))
+        self.metrics.progress(self.partition, watermark_ms=cut.clock_ms, last_event_ms=None)
+        self.metrics.state_keys.labels(f"slices-{self.partition}").set(len(self.stage.slices.slices))
+        if cut.oldest is not None:
+            self.metrics.published_at(now_ms, cut.oldest.event_ms, cut.oldest.arrival_ms)
+
+
+def _count(metrics: OwnMetrics, counts: Counter[tuple[str, ...]]) -> None:
+    for (kind, *labels), n in counts.items():
+        match kind:
+            case "event":
+                metrics.taken_in(labels[0], labels[1], n)
+            case "rejected":
+                metrics.rejected(labels[0], labels[1], n)
+                metrics.dlq_messages_total.labels(*labels).inc(n)
+                if labels[1] == "late":
+                    metrics.events_late_total.labels(labels[0], "rejected").inc(n)
+            case "duplicate":
+                metrics.events_duplicate_total.labels(labels[0]).inc(n)
+            case "anomaly":
+                metrics.anomalies_total.labels(labels[0]).inc(n)
+            case "orphans":
+                metrics.orphans_total.inc(n)

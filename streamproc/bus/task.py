@@ -1,0 +1,216 @@
+"""A task: one partition number of one stage, with its state, transactional producer, changelog and input offsets.
+
+Checkpoint, in one Kafka transaction: changed state, outputs, input offsets. Whatever was not committed did not happen:
+a task that starts fences its predecessor, reads the changelog to its end and goes on at the committed offsets.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple, Protocol
+
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+
+from streamproc.bus.batches import Batch
+from streamproc.bus.record_batches import batches
+from streamproc.pipeline import State
+
+log = logging.getLogger(__name__)
+
+MAX_BATCH_BYTES = 512 * 1024
+
+
+Headers = Sequence[tuple[str, bytes]]
+
+
+class Output(NamedTuple):
+    """One record to publish."""
+
+    topic: str
+    partition: int
+    key: bytes
+    value: bytes | None
+    headers: Headers = ()
+
+
+class Cut(NamedTuple):
+    """What one checkpoint writes. `committed` is called after it has been committed."""
+
+    changelog: State
+    outputs: list[Output]
+    committed: Callable[[], None]
+
+
+class Stage(Protocol):
+    """What a task drives: one stage of the pipeline with its topics."""
+
+    def on_batch(self, batch: Batch) -> None: ...
+    def on_tick(self, now_ms: int) -> None: ...
+    def take_cut(self) -> Cut | None: ...
+    def restore(self, state: Mapping[str, bytes]) -> None: ...
+
+
+class OffsetsLost(RuntimeError):
+    """Committed offsets and topics do not fit together; going on would lose or double events."""
+
+
+@dataclass
+class Connection:
+    """How every client of a worker connects, and the names of its group and changelog."""
+
+    bootstrap: str
+    group: str
+    changelog: str
+
+    def consumer(self, **extra: Any) -> AIOKafkaConsumer:
+        return AIOKafkaConsumer(
+            bootstrap_servers=self.bootstrap,
+            enable_auto_commit=False,
+            auto_offset_reset="none",
+            isolation_level="read_committed",
+            max_partition_fetch_bytes=8 * 1024 * 1024,
+            **extra,
+        )
+
+    def producer(self, transactional_id: str) -> AIOKafkaProducer:
+        return AIOKafkaProducer(
+            bootstrap_servers=self.bootstrap,
+            transactional_id=transactional_id,
+            transaction_timeout_ms=10_000,
+            max_batch_size=MAX_BATCH_BYTES,
+            max_request_size=8 * 1024 * 1024,
+        )
+
+
+@dataclass
+class Task:
+    """One partition of one stage. `next` holds, per input topic partition, the first offset not yet processed."""
+
+    partition: int
+    stage: Stage
+    inputs: list[TopicPartition]
+    connection: Connection
+    next: dict[TopicPartition, int] = field(default_factory=dict)
+    running: bool = False
+    restored: int = 0
+    committed_at: float = 0.0
+    _committed: dict[TopicPartition, int] = field(default_factory=dict)
+    _producer: AIOKafkaProducer | None = None
+    _lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    async def start(self) -> None:
+        """Fence a predecessor, restore, find the offsets. Raises OffsetsLost where they do not fit the topics."""
+        self._producer = self.connection.producer(f"{self.connection.group}-{self.partition}")
+        await self._producer.start()  # InitProducerId: from here on no predecessor can commit
+        state = await self._read_changelog()
+        self.stage.restore(state)
+        self.restored = len(state)
+        self.next = await self._offsets(bool(state))
+        self._committed = dict(self.next)
+        self.running = True
+
+    async def stop(self) -> None:
+        """Let go without committing; what was not committed will be read again."""
+        self.running = False
+        if self._producer is not None:
+            producer, self._producer = self._producer, None
+            await producer.stop()
+
+    def process(self, batch: Batch) -> int:
+        """Process a batch; records below the next offset were seen before and are skipped. Returns their number."""
+        tp = TopicPartition(batch.tp.topic, batch.tp.partition)
+        start = self.next.get(tp)
+        if not self.running or start is None:
+            return 0  # its partition is moving: it will be read again where its task goes on
+        if batch.records and batch.records[0].offset < start:
+            batch = Batch(batch.tp, [r for r in batch.records if r.offset >= start], batch.next_offset)
+        if batch.records:
+            self.stage.on_batch(batch)
+        self.next[tp] = max(start, batch.next_offset)
+        return len(batch.records)
+
+    async def checkpoint(self) -> None:
+        """Commit what changed since the last one. A failure leaves nothing behind, and must end the process."""
+        async with self._lock:
+            if not self.running or self._producer is None:
+                return
+            cut, offsets = self.stage.take_cut(), dict(self.next)  # one consistent cut: no await in between
+            if cut is None and offsets == self._committed:
+                return
+            producer = self._producer
+            await producer.begin_transaction()
+            if cut is not None:
+                await self._send(producer, cut)
+            await producer.send_offsets_to_transaction(offsets, self.connection.group)
+            await producer.commit_transaction()
+            self._committed, self.committed_at = offsets, time.time()
+            if cut is not None:
+                cut.committed()
+
+    async def _send(self, producer: AIOKafkaProducer, cut: Cut) -> None:
+        changelog = self.connection.changelog
+        records = [Output(changelog, self.partition, key.encode(), value) for key, value in cut.changelog]
+        targets: dict[tuple[str, int], list[Output]] = {}
+        for output in (*records, *cut.outputs):
+            targets.setdefault((output.topic, output.partition), []).append(output)
+        delivered = []
+        for (topic, partition), outputs in targets.items():
+            delivered += [
+                await producer.send_batch(batch, topic, partition=partition)
+                for batch in batches(producer, ((one.key, one.value, list(one.headers)) for one in outputs))
+            ]
+        await asyncio.gather(*delivered)
+
+    async def _read_changelog(self) -> dict[str, bytes]:
+        """The newest value of every key, read to the end by position: control records occupy offsets."""
+        tp = TopicPartition(self.connection.changelog, self.partition)
+        consumer = self.connection.consumer()
+        await consumer.start()
+        try:
+            consumer.assign([tp])
+            await consumer.seek_to_beginning(tp)
+            end = (await consumer.end_offsets([tp]))[tp]
+            state: dict[str, bytes] = {}
+            while await consumer.position(tp) < end:
+                for record in (await consumer.getmany(tp, timeout_ms=500)).get(tp, ()):
+                    key = record.key.decode()
+                    if record.value is None:
+                        state.pop(key, None)
+                    else:
+                        state[key] = record.value
+            return state
+        finally:
+            await consumer.stop()
+
+    async def _offsets(self, has_state: bool) -> dict[TopicPartition, int]:
+        """Where to go on. Checked against the topics, so that nothing is skipped or read again in silence."""
+        consumer = self.connection.consumer(group_id=self.connection.group)
+        await consumer.start()
+        try:
+            consumer.assign(self.inputs)
+            first = await consumer.beginning_offsets(self.inputs)
+            end = await consumer.end_offsets(self.inputs)
+            found = {}
+            for tp in self.inputs:
+                committed = await consumer.committed(tp)
+                if committed is None and has_state:
+                    raise OffsetsLost(self._advice(tp, "there is state but no committed offset"))
+                if committed is not None and not first[tp] <= committed <= end[tp]:
+                    raise OffsetsLost(
+                        self._advice(tp, f"offset {committed} is committed, the topic has {first[tp]} to {end[tp]}")
+                    )
+                found[tp] = first[tp] if committed is None else committed
+            return found
+        finally:
+            await consumer.stop()
+
+    def _advice(self, tp: TopicPartition, what: str) -> str:
+        return (
+            f"{tp.topic} partition {tp.partition}: {what}. The topic was made anew, its retention is too short, or the "
+            f"group {self.connection.group} was deleted. Start under a new app id (STREAMPROC_APP) to rebuild from "
+            f"the topics, or restore the topic."
+        )

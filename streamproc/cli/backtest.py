@@ -1,0 +1,226 @@
+"""`backtest`: KPI values at given times from a file of events, without Kafka."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from streamproc.cli import arguments, show
+from streamproc.cli.errors import WRONG_USE, CliError
+from streamproc.cli.lines import numbered, open_input, size_of
+from streamproc.cli.options import (
+    Currency,
+    EventsFile,
+    Format,
+    Kpis,
+    Output,
+    Timezone,
+    Windows,
+    examples,
+    make_settings,
+)
+
+if TYPE_CHECKING:
+    from streamproc import backtest as core
+    from streamproc.facts.reference import Reference
+    from streamproc.kpis.kpi import Catalogue, KpiValue
+    from streamproc.settings import Settings
+
+END = "end"
+SHOWN = 5  # bad lines that are listed
+
+cli = typer.Typer()
+
+
+@cli.command(
+    epilog=examples(
+        "streamproc backtest events.ndjson",
+        "streamproc backtest events.ndjson --at 2018-01-01 --kpi win_ratio --by rep --window 90d",
+        "streamproc backtest events.ndjson --reference roster.yaml --by company --format json",
+    )
+)
+def backtest(
+    file: EventsFile,
+    at: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--at",
+            metavar="TIME|end",
+            help="As of when: a whole minute, a date (its beginning), or end: after the last event (repeatable).",
+            show_default=END,
+        ),
+    ] = None,
+    kpi: Kpis = None,
+    by: Annotated[
+        list[str] | None,
+        typer.Option("--by", metavar="DIMENSION", help="Only groups of this dimension, or company (repeatable)."),
+    ] = None,
+    window: Windows = None,
+    reference: Annotated[
+        Path | None, typer.Option("--reference", metavar="FILE", help="Reps, teams, stages, exchange rates.")
+    ] = None,
+    timezone: Timezone = None,
+    currency: Currency = None,
+    output: Output = Format.TABLE,
+) -> None:
+    """KPI values from a file of events, without Kafka.
+
+    The same values as the workers would compute, whatever the order of the file. Reference events in the file
+    count as well, wherever they are.
+    """
+    settings = make_settings(business_timezone=timezone, currency=currency)
+    wanted = _Wanted.of(settings, kpi, by, window)
+    times = [
+        None if text == END else arguments.whole_minute_ms(text, "--at", settings.business_timezone)
+        for text in at or [END]
+    ]
+    known = _reference(settings, reference)
+    with show.progress(with_total=size_of(file) is not None) as progress:
+        reading = _Lines(known)
+        task = progress.add_task("Reading", total=size_of(file))
+        with open_input(file) as lines:
+            test = reading.backtest(
+                numbered(lines, lambda count: progress.advance(task, count)), wanted.catalogue, settings
+            )
+        progress.update(task, description="Computing", total=None)
+        found = [(as_of_ms, wanted.rows(rows)) for as_of_ms, rows in test.at(_times(test, times))]
+    reading.report(test)
+    for as_of_ms, rows in found:
+        _print(as_of_ms, rows, output)
+
+
+@dataclass
+class _Wanted:
+    """What is asked for, and the catalogue without the rest, which costs time."""
+
+    catalogue: Catalogue
+    dimensions: set[str]
+    windows: set[str | None]
+
+    @classmethod
+    def of(cls, settings: Settings, kpis: list[str] | None, by: list[str] | None, windows: list[str] | None) -> _Wanted:
+        from streamproc.kpis.catalogue import catalogue
+        from streamproc.kpis.kpi import Catalogue
+
+        full = catalogue(settings.currency)
+        names = set(arguments.known_kpis(kpis, full))
+        dimensions = set(arguments.known_dimensions(by, "--by"))
+        chosen = [kpi for kpi in full.kpis if not names or kpi.name in names]
+        possible = {"", *(dimension for kpi in chosen for dimension in kpi.by)}
+        for dimension in sorted(dimensions - possible):
+            have = ", ".join(sorted(possible - {""}))
+            raise CliError(
+                f"--by: {', '.join(sorted(names)) or 'no KPI'} is not kept by {dimension}, but by {have}",
+                code=WRONG_USE,
+            )
+        if dimensions:
+            chosen = [replace(kpi, by=tuple(one for one in kpi.by if one in dimensions)) for kpi in chosen]
+        return cls(Catalogue(tuple(chosen)), dimensions, set(arguments.known_windows(windows)))
+
+    def rows(self, values: Iterable[KpiValue]) -> list[dict[str, Any]]:
+        from streamproc.outputs.topics import value_row
+
+        rows = [
+            value_row(value)
+            for value in values
+            if (not self.dimensions or value.group.partition("=")[0] in self.dimensions)
+            and (not self.windows or value.window in self.windows)
+        ]
+        for row in rows:
+            row.pop("buckets", None)
+        return sorted(rows, key=show.row_order)
+
+
+@dataclass
+class _Lines:
+    """Lines of the file: reference data on their way in, the rest to the backtest."""
+
+    reference: Reference
+    count: int = 0
+    skipped: list[int] = field(default_factory=list)  # numbers of lines that the backtest does not see
+
+    def backtest(self, lines: Iterable[tuple[int, bytes]], catalogue: Catalogue, settings: Settings) -> core.Backtest:
+        from streamproc.backtest import Backtest
+
+        return Backtest(self._events(lines), catalogue, self.reference, settings.business_timezone)
+
+    def _events(self, lines: Iterable[tuple[int, bytes]]) -> Iterator[bytes]:
+        from streamproc.codec import Rejection, decode_reference
+        from streamproc.events import EVENTS, REFERENCE
+
+        kinds = tuple(f'"{name}"'.encode() for name, row in EVENTS.items() if row.topic == REFERENCE)
+        seen = 0
+        for number, line in lines:
+            self.skipped += range(seen + 1, number)
+            seen = number
+            self.count += 1
+            if any(kind in line for kind in kinds):
+                event = decode_reference(line)
+                if not isinstance(event, Rejection):
+                    self.reference.apply(event)
+                    self.skipped.append(number)
+                    continue
+            yield line
+
+    def report(self, test: core.Backtest) -> None:
+        """Tell of lines that did not count."""
+        from streamproc.codec import Rejection, decode
+
+        reasons: Counter[str] = Counter()
+        for (kind, *labels), count in test.counts.items():
+            if kind == "rejected":
+                reasons[labels[1]] += count
+        if not reasons:
+            return
+        for line in test.bad[:SHOWN]:
+            wrong = decode(line.value)
+            if isinstance(wrong, Rejection):
+                show.note(f"line {self._number(line.offset)}: {wrong.reason}: {wrong.error}")
+        listed = ", ".join(f"{n:,} {reason}" for reason, n in reasons.most_common())
+        show.note(f"{sum(reasons.values()):,} of {self.count:,} lines do not count: {listed}")
+
+    def _number(self, offset: int) -> int:
+        number = offset + 1
+        for skipped in self.skipped:
+            if skipped > number:
+                break
+            number += 1
+        return number
+
+
+def _reference(settings: Settings, file: Path | None) -> Reference:
+    from streamproc.backtest import load_reference
+    from streamproc.facts.reference import Reference
+    from streamproc.ingest.reference_file import load
+
+    known = Reference(settings.currency, tuple(settings.stages))
+    if file is not None:
+        load_reference(load(file, int(time.time() * 1000), settings.business_timezone), known)
+    return known
+
+
+def _times(test: core.Backtest, times: Sequence[int | None]) -> list[int]:
+    if None not in times:
+        return sorted({time_ms for time_ms in times if time_ms is not None})
+    try:
+        end_ms = test.end_ms()
+    except ValueError as error:
+        raise CliError(f"{error}: there is no `--at end`") from None
+    return sorted({end_ms if time_ms is None else time_ms for time_ms in times})
+
+
+def _print(as_of_ms: int, rows: list[dict[str, Any]], output: Format) -> None:
+    from streamproc.outputs.topics import rfc3339
+
+    if output is Format.JSON:
+        show.json_lines(rows)
+    elif rows:
+        show.console().print(show.value_rows(rows, f"as of {show.time_text(rfc3339(as_of_ms))}"))
+    else:
+        show.note(f"no values as of {show.time_text(rfc3339(as_of_ms))}")

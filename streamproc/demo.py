@@ -1,0 +1,225 @@
+"""The demo: embedded Kafka, topics, both stages and a simulated sales organisation, with a live table.
+
+Everything it starts, it stops; nothing is left behind.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import sys
+import tempfile
+import time
+from collections.abc import AsyncIterator, Iterable, Iterator
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import aiohttp
+import orjson
+from prometheus_client.parser import text_string_to_metric_families
+from rich.console import Console
+from rich.live import Live
+
+from streamproc.bus.embedded import EmbeddedKafka
+from streamproc.bus.follow import read
+from streamproc.bus.publish import Publisher
+from streamproc.bus.stages import VALUES
+from streamproc.bus.task import Connection
+from streamproc.bus.topics import create, table
+from streamproc.demo_table import Wall
+from streamproc.events import REFERENCE
+from streamproc.kpis.catalogue import catalogue
+from streamproc.settings import Settings
+from streamproc.simulate import Organisation
+from streamproc.supervise import Supervisor
+
+HISTORY_DAYS = 30
+HISTORY_RATE = 0.01  # events a second of simulated history: some 26,000 in 30 days
+STEP_S = 0.05
+SETTLE_S = 20.0  # at the end, for the last events to come through
+DAY_MS = 86_400_000
+
+
+class DemoFailed(RuntimeError):
+    """A part of the demo ended; the message has the last lines of its log."""
+
+
+class Plan(NamedTuple):
+    """What the demo is asked for."""
+
+    duration_s: float | None  # None: until Ctrl-C
+    rate: float  # events a second
+    seed: int
+
+
+def run_demo(settings: Settings, *, duration_s: float | None, rate: float, seed: int, console: Console) -> int:
+    """Run the demo; returns the exit code. Uses the cluster of the settings if one is named, else an embedded one."""
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="streamproc-demo-")))
+        if "bootstrap_servers" not in settings.model_fields_set:
+            kafka = stack.enter_context(_embedded(console))
+            settings = settings.model_copy(update={"bootstrap_servers": kafka.bootstrap})
+        return asyncio.run(_Demo(settings, Plan(duration_s, rate, seed), console, folder).run())
+
+
+@contextmanager
+def _embedded(console: Console) -> Iterator[EmbeddedKafka]:
+    kafka = EmbeddedKafka()
+    with console.status("Starting Apache Kafka") as status:
+        kafka.start(lambda step: status.update(f"Apache Kafka: {step}"))
+    console.print(f"Apache Kafka runs at {kafka.bootstrap}")
+    try:
+        yield kafka
+    finally:
+        kafka.stop()
+
+
+@dataclass
+class _Demo:
+    settings: Settings
+    plan: Plan
+    console: Console
+    folder: Path
+
+    async def run(self) -> int:
+        stopped = asyncio.Event()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            asyncio.get_running_loop().add_signal_handler(number, stopped.set)
+        start_ms = int(time.time() * 1000) - HISTORY_DAYS * DAY_MS
+        organisation = Organisation(self.plan.seed, start_ms)
+        reference = organisation.reference()
+        wall = Wall({kpi.name: kpi.title_en for kpi in catalogue(self.settings.currency).kpis}, _names(reference))
+        bootstrap = self.settings.bootstrap_servers
+        await create(bootstrap, table(self.settings.app, self.settings.partitions))
+        async with AsyncExitStack() as stack:
+            publisher = await stack.enter_async_context(Publisher(bootstrap))
+            await publisher.publish((REFERENCE, orjson.loads(line)["subject"].encode(), line) for line in reference)
+            workers = await stack.enter_async_context(self._workers())
+            await stack.enter_async_context(_background(self._watch(wall)))
+            await stack.enter_async_context(_background(self._count(wall)))
+            await self._live(organisation, publisher, wall, workers, stopped)
+        return 0
+
+    async def _live(
+        self, organisation: Organisation, publisher: Publisher, wall: Wall, workers: Supervisor, stopped: asyncio.Event
+    ) -> None:
+        console = self.console
+        with console.status(f"Sending {HISTORY_DAYS} days of history"):
+            await self._send(organisation, publisher, wall, HISTORY_RATE, int(time.time() * 1000))
+        port = self.settings.port
+        console.print(f"Metrics at http://{self.settings.host}:{port}/metrics; Ctrl-C ends the demo")
+        deadline = None if self.plan.duration_s is None else time.monotonic() + self.plan.duration_s
+        with Live(console=console, refresh_per_second=2, transient=True) as live:
+            while not stopped.is_set() and (deadline is None or time.monotonic() < deadline):
+                await self._send(organisation, publisher, wall, self.plan.rate, int(time.time() * 1000))
+                self._check(workers)
+                live.update(wall.render())
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(stopped.wait(), STEP_S)
+            await self._settle(wall, workers)
+        console.print(wall.render())
+
+    async def _send(
+        self, organisation: Organisation, publisher: Publisher, wall: Wall, rate: float, until_ms: int
+    ) -> None:
+        batch = []
+        for _arrival_ms, topic, key, line in organisation.events(until_ms, rate):
+            batch.append((topic, key, line))
+            if len(batch) >= 5_000:
+                await publisher.publish(batch)
+                wall.sent += len(batch)
+                batch = []
+                await asyncio.sleep(0)
+        if batch:
+            await publisher.publish(batch)
+            wall.sent += len(batch)
+
+    async def _settle(self, wall: Wall, workers: Supervisor) -> None:
+        """Wait until everything sent has been processed and shown."""
+        deadline = time.monotonic() + SETTLE_S
+        while wall.processed + wall.duplicates + wall.rejected < wall.sent and time.monotonic() < deadline:
+            self._check(workers)
+            await asyncio.sleep(0.2)
+        done = time.time()
+        while time.monotonic() < deadline and (wall.as_of is None or wall.as_of.timestamp() < done):  # noqa: ASYNC110
+            await asyncio.sleep(0.2)
+
+    @asynccontextmanager
+    async def _workers(self) -> AsyncIterator[Supervisor]:
+        s = self.settings
+        options = ["--bootstrap-servers", s.bootstrap_servers, "--app", s.app]
+        commands = []
+        for stage, port in (("kpis", s.port), ("facts", s.port + 1)):
+            worker = [sys.executable, "-m", "streamproc", "worker", "--stage", stage, "--port", str(port), *options]
+            log = self.folder / f"{stage}.log"
+            commands.append(["sh", "-c", 'exec "$@" 2>>"$0"', str(log), *worker])
+        supervisor = Supervisor(commands)
+        self._check(supervisor)
+        try:
+            yield supervisor
+        finally:
+            with self.console.status("Stopping the workers"):
+                await asyncio.to_thread(supervisor.stop)
+
+    def _check(self, workers: Supervisor) -> None:
+        if workers.check() is not None:
+            lines = [line for log in sorted(self.folder.glob("*.log")) for line in log.read_text().splitlines()]
+            raise DemoFailed("a worker ended: " + " / ".join(line for line in lines[-5:] if line))
+
+    async def _watch(self, wall: Wall) -> None:
+        """Follow `kpi.values`."""
+        consumer = Connection(self.settings.bootstrap_servers, "", "").consumer()
+        await consumer.start()
+        try:
+            async for records in read(consumer, VALUES, follow=True):
+                for record in records:
+                    if record.value is not None:
+                        wall.take(orjson.loads(record.value))
+        finally:
+            await consumer.stop()
+
+    async def _count(self, wall: Wall) -> None:
+        """Read once a second from the facts worker's own metrics how many events it has processed."""
+        url = f"http://{self.settings.host}:{self.settings.port + 1}/metrics"
+        before = time.monotonic()
+        async with aiohttp.ClientSession() as session:
+            while True:
+                await asyncio.sleep(1)
+                with suppress(aiohttp.ClientError):
+                    async with session.get(url) as response:
+                        totals = _totals(await response.text())
+                    now = time.monotonic()
+                    wall.processed_per_s = max(0, totals["events"] - wall.processed) / (now - before)
+                    before = now
+                    wall.processed, wall.rejected = totals["events"], totals["events_rejected"]
+                    wall.duplicates = totals["events_duplicate"]
+
+
+def _totals(text: str) -> dict[str, int]:
+    wanted = {f"streamproc_{name}": name for name in ("events", "events_rejected", "events_duplicate")}
+    return {
+        wanted[family.name]: int(sum(s.value for s in family.samples))
+        for family in text_string_to_metric_families(text)
+        if family.name in wanted
+    }
+
+
+def _names(reference: Iterable[bytes]) -> dict[str, str]:
+    found = {}
+    for line in reference:
+        data = orjson.loads(line)["data"]
+        if "rep" in data and "name" in data:
+            found[data["rep"]] = f"{data['rep']} {data['name']}"
+    return found
+
+
+@asynccontextmanager
+async def _background(work: object) -> AsyncIterator[None]:
+    task = asyncio.ensure_future(work)  # type: ignore[call-overload]
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)

@@ -1,0 +1,261 @@
+"""Pipeline and deal KPIs."""
+
+from streamproc.kpis.kpi import (
+    MONEY,
+    Bag,
+    Count,
+    Derived,
+    Kpi,
+    Level,
+    MeanDuration,
+    MeanMoney,
+    Money,
+    Parts,
+    QuantileDuration,
+    Ratio,
+)
+
+GROUPS = ("rep", "team", "region", "product", "channel", "campaign", "lead_source", "segment")
+STAGES = (*GROUPS, "deal_stage")
+MS_PER_DAY = 86_400_000
+
+
+def velocity(window: Bag, levels: Bag) -> Parts:
+    """Open deals × win ratio × deal size ÷ mean cycle in days: money per day (`numerator` money, `denominator` days).
+
+    With won + lost = decided, win ratio × deal size is revenue / decided. Undefined without a win or at mean cycle 0.
+    """
+    won, lost = window.get("deal_won", 0), window.get("deal_lost", 0)
+    cycle = window.get("sales_cycle")
+    if won <= 0 or cycle is None or cycle.count <= 0 or cycle.sum_ms <= 0:
+        return Parts(None, None, None, won + lost)
+    opportunities = levels.get("opportunities", 0)
+    money = opportunities * window.get("revenue", 0) / (MONEY * (won + lost))
+    days = cycle.sum_ms / (cycle.count * MS_PER_DAY)
+    return Parts(money / days, money, days, won + lost)
+
+
+KPIS: tuple[Kpi, ...] = (
+    Count(
+        name="deals_created",
+        title_en="New deals",
+        title_de="Neue Deals",
+        means="Deals created.",
+        formula="n(deal created)",
+        events=("deal.created",),
+        source="C3",
+        of=("deal_created",),
+        by=GROUPS,
+    ),
+    Count(
+        name="deals_won",
+        title_en="Deals won",
+        title_de="Gewonnene Deals",
+        means="Deals won, at the decision; a reopened deal's decision is withdrawn.",
+        formula="n(won)",
+        events=("deal.won", "deal.reopened"),
+        source="A",
+        of=("deal_won",),
+        by=GROUPS,
+    ),
+    Count(
+        name="deals_lost",
+        title_en="Deals lost",
+        title_de="Verlorene Deals",
+        means="Deals lost, at the decision; a reopened deal's decision is withdrawn.",
+        formula="n(lost)",
+        events=("deal.lost", "deal.reopened"),
+        source="A, B",
+        of=("deal_lost",),
+        by=GROUPS,
+    ),
+    Ratio(
+        name="win_ratio",
+        title_en="Win rate",
+        title_de="Abschlussquote",
+        means="Share of decided deals that were won, by the time of decision.",
+        formula="n(won) / (n(won) + n(lost))",
+        events=("deal.won", "deal.lost"),
+        source="A, B",
+        part="deal_won",
+        whole=("deal_won", "deal_lost"),
+        by=GROUPS,
+    ),
+    MeanDuration(
+        name="sales_cycle_seconds",
+        title_en="Sales cycle",
+        title_de="Verkaufszyklus",
+        means="Mean time from first contact (else creation) to the win, counted at the win.",
+        formula="mean(won time - first contact)",
+        events=("deal.created", "deal.won"),
+        source="A, B, C13, D",
+        of="sales_cycle",
+        by=GROUPS,
+    ),
+    *(
+        QuantileDuration(
+            name=f"sales_cycle_p{q}_seconds",
+            title_en=f"Sales cycle, p{q}",
+            title_de=f"Verkaufszyklus, p{q}",
+            means=f"{q} % of won deals took no longer than this (within 1 %), counted at the win.",
+            formula=f"p{q}(won time - first contact)",
+            events=("deal.created", "deal.won"),
+            source="A, B, C13, D",
+            of="sales_cycle",
+            q=q / 100,
+            by=GROUPS,
+        )
+        for q in (50, 90)
+    ),
+    Ratio(
+        name="quote_close_ratio",
+        title_en="Quote to close",
+        title_de="Angebotserfolg",
+        means="Share of deals with a quote that were won; a deal counts once, at its first quote.",
+        formula="n(won with quote) / n(deals with a quote)",
+        events=("quote.sent", "deal.won"),
+        source="C18",
+        part="deal_quoted_won",
+        whole=("deal_quoted",),
+        by=GROUPS,
+    ),
+    MeanDuration(
+        name="stage_dwell_seconds",
+        title_en="Time in stage",
+        title_de="Verweildauer je Phase",
+        means="Mean time a deal stayed in a stage, counted when it left it.",
+        formula="mean(left - entered)",
+        events=("deal.stage_changed",),
+        source="A",
+        of="stage_dwell",
+        by=STAGES,
+    ),
+    *(
+        QuantileDuration(
+            name=f"stage_dwell_p{q}_seconds",
+            title_en=f"Time in stage, p{q}",
+            title_de=f"Verweildauer je Phase, p{q}",
+            means=f"{q} % of stays in a stage were no longer than this (within 1 %), counted at their end.",
+            formula=f"p{q}(left - entered)",
+            events=("deal.stage_changed",),
+            source="A",
+            of="stage_dwell",
+            q=q / 100,
+            by=STAGES,
+        )
+        for q in (50, 90)
+    ),
+    Ratio(
+        name="stage_conversion_ratio",
+        title_en="Stage conversion",
+        title_de="Phasenkonversion",
+        means="Share of entries into a stage that went on to a later stage or a win; counted at the entry.",
+        formula="n(left stage forward) / n(entered stage)",
+        events=("deal.created", "deal.stage_changed", "deal.won"),
+        source="B, E",
+        part="stage_advanced",
+        whole=("stage_entered",),
+        by=STAGES,
+    ),
+    Level(
+        name="open_deals",
+        title_en="Open deals",
+        title_de="Offene Deals",
+        means="Deals created and not yet decided or deleted.",
+        formula="n(open deals) now",
+        events=("deal.created", "deal.won", "deal.lost", "deal.reopened", "deal.deleted"),
+        source="C3",
+        of="open_deals",
+        count="open_deals",
+        unit="count",
+        by=STAGES,
+    ),
+)
+
+
+def money_kpis(currency: str) -> list[Kpi]:
+    """KPIs in the reporting currency, which is part of their names and units."""
+    return [*_won(currency), *_velocity(currency), *_levels(currency)]
+
+
+def _won(currency: str) -> list[Kpi]:
+    return [
+        Money(
+            name=f"revenue_{currency}",
+            title_en="Revenue",
+            title_de="Umsatz",
+            means="Amounts of deals won, at the decision.",
+            formula="sum(amount won)",
+            events=("deal.won",),
+            source="A, B, C9, C10, D",
+            total="revenue",
+            count="deal_won",
+            unit=currency,
+            by=GROUPS,
+        ),
+        MeanMoney(
+            name=f"deal_size_{currency}",
+            title_en="Deal size",
+            title_de="Dealgröße",
+            means="Mean amount of a deal won.",
+            formula="sum(amount won) / n(won)",
+            events=("deal.won",),
+            source="A, B, C8, D",
+            total="revenue",
+            count="deal_won",
+            unit=currency,
+            by=GROUPS,
+        ),
+    ]
+
+
+def _velocity(currency: str) -> list[Kpi]:
+    return [
+        Derived(
+            name=f"pipeline_velocity_{currency}_per_day",
+            title_en="Pipeline velocity",
+            title_de="Pipeline-Geschwindigkeit",
+            means="Money that the open pipeline yields a day, at the window's win rate, deal size and cycle.",
+            formula="open deals × win ratio × deal size / mean cycle in days",
+            events=("deal.created", "deal.stage_changed", "deal.won", "deal.lost"),
+            source="A, mission",
+            of=("deal_won", "deal_lost", "revenue", "sales_cycle"),
+            of_levels=("opportunities",),
+            compute=velocity,
+            unit=f"{currency}_per_day",
+            by=GROUPS,
+        ),
+    ]
+
+
+def _levels(currency: str) -> list[Kpi]:
+    return [
+        Level(
+            name=f"pipeline_value_{currency}",
+            title_en="Pipeline value",
+            title_de="Pipeline-Wert",
+            means="Amounts of open deals.",
+            formula="sum(amount of open deals) now",
+            events=("deal.created", "deal.updated", "deal.stage_changed", "deal.won", "deal.lost"),
+            source="C4, B",
+            of="pipeline_value",
+            count="open_deals",
+            scale=MONEY,
+            unit=currency,
+            by=STAGES,
+        ),
+        Level(
+            name=f"pipeline_weighted_{currency}",
+            title_en="Weighted pipeline",
+            title_de="Gewichtete Pipeline",
+            means="Amounts of open deals times the probability of their stage.",
+            formula="sum(amount × stage probability) now",
+            events=("deal.created", "deal.updated", "deal.stage_changed", "deal.won", "deal.lost"),
+            source="C4, B",
+            of="pipeline_weighted",
+            count="open_deals",
+            scale=MONEY,
+            unit=currency,
+            by=STAGES,
+        ),
+    ]

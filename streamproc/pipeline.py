@@ -1,0 +1,274 @@
+"""The whole flow on one screen: Event → Fact → Slice → KpiValue.
+
+Stage 1 (`FactsStage`) turns the events of one partition into facts and sums them locally. Stage 2 (`KpisStage`) adds
+the sums of one partition of groups to slices, slides the windows and evaluates the catalogue. Both are pure: records
+in, a `Cut` of outputs and changed state out; clocks, Kafka and transactions are the shell's (`bus/`).
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple, Protocol
+
+import msgspec
+
+from streamproc.codec import FUTURE_MS, Rejection, decode
+from streamproc.events import Event
+from streamproc.facts.activity import event_facts
+from streamproc.facts.entities import Entities
+from streamproc.facts.fact import Fact
+from streamproc.facts.reference import Reference
+from streamproc.facts.seen import Seen
+from streamproc.facts.sums import Sums
+from streamproc.kpis.evaluate import Evaluator, Series
+from streamproc.kpis.kpi import Catalogue, KpiValue
+from streamproc.windows.aggregates import dump, load
+from streamproc.windows.calendar import DAY_MS, Calendar, next_minute
+from streamproc.windows.slices import SliceKey, Slices
+
+CLOCK = "clock"  # key of the clock record in `kpi.partials` and in both changelogs
+MAX_AGE_MS = 800 * DAY_MS
+
+_pack = msgspec.msgpack.Encoder().encode
+_unpack: Any = msgspec.msgpack.Decoder().decode
+_partial = msgspec.msgpack.Decoder(list[tuple[int, dict[str, Any], dict[str, int]]]).decode
+
+State = list[tuple[str, bytes | None]]  # changelog records; None deletes
+
+
+class Record(Protocol):
+    """What the core reads of a Kafka record. `timestamp` is its arrival (epoch ms)."""
+
+    @property
+    def value(self) -> bytes | None: ...
+    @property
+    def key(self) -> bytes | None: ...
+    @property
+    def topic(self) -> str: ...
+    @property
+    def partition(self) -> int: ...
+    @property
+    def offset(self) -> int: ...
+    @property
+    def timestamp(self) -> int: ...
+
+
+class Arrival(NamedTuple):
+    """When an event arrived at the broker, and when it had happened (epoch ms)."""
+
+    arrival_ms: int
+    event_ms: int
+
+
+class Rejected(NamedTuple):
+    """A record that was not taken: original bytes, and headers that say why and where it came from."""
+
+    value: bytes | None
+    key: bytes | None
+    headers: list[tuple[str, bytes]]
+
+
+@dataclass
+class FactsCut:
+    """Outputs and changed state of stage 1 since the last cut. `counts`: what happened, by kind and labels."""
+
+    changelog: State
+    partials: list[tuple[str, bytes]]
+    rejected: list[Rejected]
+    clock: bytes | None
+    counts: Counter[tuple[str, ...]]
+
+
+@dataclass
+class KpisCut:
+    """Outputs and changed state of stage 2 since the last cut. `oldest`: the first event behind it to arrive."""
+
+    changelog: State
+    values: list[KpiValue]
+    ceased: list[Series]
+    clock_ms: int
+    oldest: Arrival | None
+
+
+class FactsStage:
+    """Events of one partition → facts, summed by group and minute until the cut."""
+
+    def __init__(self, catalogue: Catalogue, reference: Reference) -> None:
+        self.reference = reference
+        self.entities = Entities(reference)
+        self.seen = Seen()
+        self.sums = Sums(catalogue.dimensions)
+        self.max_event_ms = -1
+        self._oldest: Arrival | None = None
+        self._rejected: list[Rejected] = []
+        self._forgotten: list[str] = []
+        self._counts: Counter[tuple[str, ...]] = Counter()
+        self._clocked = -1
+
+    def on_batch(self, records: Iterable[Record], now_ms: int | None) -> None:
+        """Take records of one topic partition. `now_ms` is the wall clock, None with the event clock."""
+        for record in records:
+            event = decode(record.value)
+            if isinstance(event, Rejection):
+                self._reject(record, event)
+                continue
+            self._on_event(event, record, now_ms)
+        for fact, times in self.entities.differences():
+            self._emit(fact, times)
+
+    def on_tick(self, now_ms: int) -> None:
+        """Forget old ids and entities, by the time of arrival. Not called with the event clock."""
+        self._forgotten += self.seen.expire(now_ms)
+        self.entities.expire(now_ms)
+
+    def take_cut(self) -> FactsCut | None:
+        """Everything since the last cut, at a batch's boundary; None if nothing happened."""
+        state: State = [(f"entity/{key}", value) for key, value in self.entities.take_dirty()]
+        state += [(f"seen/{key}", None) for key in self._forgotten]
+        state += [(f"seen/{key}", value) for key, value in self.seen.take_dirty()]
+        partials = self.sums.take()
+        if self.entities.orphans:
+            self._counts["orphans",] += self.entities.orphans
+            self.entities.orphans = 0
+        if not (state or partials or self._rejected or self._counts):
+            return None
+        clock = None
+        if partials or self.max_event_ms > self._clocked:
+            clock = _pack((self.max_event_ms, self._oldest))
+            state.append((CLOCK, _pack(self.max_event_ms)))
+        cut = FactsCut(state, partials, self._rejected, clock, self._counts)
+        self._rejected, self._forgotten, self._counts = [], [], Counter()
+        self._oldest, self._clocked = None, self.max_event_ms
+        return cut
+
+    def restore(self, state: Mapping[str, bytes]) -> None:
+        """Take over the state that a predecessor wrote to the changelog."""
+        for key, value in state.items():
+            kind, _, name = key.partition("/")
+            if kind == "entity":
+                self.entities.restore(name, value)
+            elif kind == "seen":
+                self.seen.restore(name, value)
+            else:
+                self.max_event_ms = self._clocked = _unpack(value)
+
+    def _on_event(self, event: Event, record: Record, now_ms: int | None) -> None:
+        time_ms = event.time_ms
+        wrong = self.refuse(event, time_ms, now_ms)
+        if wrong is not None:
+            self._reject(record, wrong)
+            return
+        if not self.seen.add(event.source, event.id, record.timestamp):
+            self._counts["duplicate", record.topic] += 1
+            return
+        self._counts["event", record.topic, event.type] += 1
+        self.max_event_ms = max(self.max_event_ms, time_ms)
+        if self._oldest is None or record.timestamp < self._oldest.arrival_ms:
+            self._oldest = Arrival(record.timestamp, time_ms)
+        for fact in event_facts(event, time_ms, self.reference):
+            self._emit(fact, 1)
+        self.entities.apply(event, time_ms, record.timestamp)
+
+    def refuse(self, event: Event, time_ms: int, now_ms: int | None) -> Rejection | None:
+        """Why a well-formed event is not taken at this time with this reference data, or None."""
+        if now_ms is not None:
+            if time_ms > now_ms + FUTURE_MS:
+                return Rejection(
+                    "future", f"`$.time`: {time_ms - now_ms} ms ahead of the clock; expected at most 5 min"
+                )
+            if time_ms < now_ms - MAX_AGE_MS:
+                return Rejection("late", f"`$.time`: expected at most {MAX_AGE_MS // DAY_MS} days ago")
+        currency = getattr(event.data, "currency", None)
+        if currency is not None and self.reference.rate(currency, time_ms) is None:
+            return Rejection("unknown_currency", f"`$.data.currency`: no exchange rate for {currency} at that time")
+        return None
+
+    def _reject(self, record: Record, wrong: Rejection) -> None:
+        self._counts["rejected", record.topic, wrong.reason] += 1
+        headers = {
+            "reason": wrong.reason,
+            "error": wrong.error,
+            "source_topic": record.topic,
+            "source_partition": str(record.partition),
+            "source_offset": str(record.offset),
+        }
+        self._rejected.append(Rejected(record.value, record.key, [(k, v.encode()) for k, v in headers.items()]))
+
+    def _emit(self, fact: Fact, times: int) -> None:
+        if fact.name.startswith("anomaly/"):
+            if times > 0:
+                self._counts["anomaly", fact.name[8:]] += times
+            return
+        self.sums.add(fact, times)
+
+
+@dataclass
+class KpisStage:
+    """Partial sums of one partition of groups → slices → values of the catalogue."""
+
+    catalogue: Catalogue
+    calendar: Calendar = field(default_factory=Calendar)
+
+    def __post_init__(self) -> None:
+        self.slices = Slices(self.calendar, MAX_AGE_MS)
+        self.evaluator = Evaluator(self.catalogue, self.slices)
+        self.event_clock_ms = 0  # the next whole minute after the latest event of any facts task
+        self._clocked = 0
+        self._oldest: Arrival | None = None
+
+    def on_batch(self, records: Iterable[Record]) -> None:
+        """Add partial sums. Facts at or after the clock are held until it reaches them."""
+        for record in records:
+            group = (record.key or b"").decode()
+            if group == CLOCK:
+                self._on_clock(record.value or b"")
+                continue
+            for minute_ms, bag, levels in _partial(record.value or b"\x90"):
+                self.slices.add(group, minute_ms, load(bag), load(levels))
+
+    def on_tick(self, clock_ms: int) -> None:
+        """Slide the windows to the clock: the wall's, or `event_clock_ms`."""
+        self.slices.advance(clock_ms)
+
+    def take_cut(self) -> KpisCut | None:
+        """Everything since the last cut; None if neither state nor a value nor the clock's minute changed."""
+        values, ceased = self.evaluator.changed()
+        changes = self.slices.changes
+        state: State = [
+            (_slice_key(key), _pack(dump(self.slices.slices[key])) if key in self.slices.slices else None)
+            for key in changes.slices
+        ]
+        changes.slices.clear()
+        clock_ms = self.slices.clock_ms
+        if not (state or values or ceased or clock_ms > self._clocked):
+            return None
+        state.append((CLOCK, _pack((clock_ms, self.event_clock_ms))))
+        cut = KpisCut(state, values, ceased, clock_ms, self._oldest)
+        self._clocked, self._oldest = clock_ms, None
+        return cut
+
+    def restore(self, state: Mapping[str, bytes]) -> None:
+        """Take over the state that a predecessor wrote to the changelog."""
+        if CLOCK not in state:
+            return
+        clock_ms, self.event_clock_ms = _unpack(state[CLOCK])
+        self._clocked = clock_ms
+        slices = ((_parse_key(key), load(_unpack(value))) for key, value in state.items() if key != CLOCK)
+        self.slices.restore(clock_ms, slices)
+
+    def _on_clock(self, value: bytes) -> None:
+        event_ms, oldest = _unpack(value)
+        self.event_clock_ms = max(self.event_clock_ms, next_minute(event_ms))
+        if oldest is not None and (self._oldest is None or oldest[0] < self._oldest.arrival_ms):
+            self._oldest = Arrival(*oldest)
+
+
+def _slice_key(key: SliceKey) -> str:
+    return f"{key.tier}/{key.start_ms}/{key.group}"
+
+
+def _parse_key(key: str) -> SliceKey:
+    tier, start_ms, group = key.split("/", 2)
+    return SliceKey(group, tier, int(start_ms))

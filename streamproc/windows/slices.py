@@ -1,0 +1,195 @@
+"""Slices per group, and the totals of all windows over them, kept up as the clock moves.
+
+A group's facts arrive as bags per minute. Each is added to the slices of every tier and to the totals of the windows
+that hold it; when the clock passes, slices leave windows and are subtracted. So an event costs the same whatever the
+length of a window, and an empty slice costs nothing. Slices are the state; totals follow from them.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from streamproc.windows.aggregates import Bag, add, subtract
+from streamproc.windows.calendar import ALL, CALENDAR, DAY, DAY_MS, ROLLING, TIERS, Calendar
+
+LEVEL = "level"  # running totals; minutes ahead of the clock wait in PENDING and PENDING_LEVEL
+PENDING, PENDING_LEVEL = "pending", "pending-level"
+_TIER = {tier.name: tier for tier in TIERS}
+_LONGEST = {DAY, *(tier.windows[-1].name for tier in TIERS)}  # leaving this window, a slice is no longer needed
+
+
+class SliceKey(NamedTuple):
+    """Names a slice: its group, tier and start (epoch ms; 0 for `all` and `level`)."""
+
+    group: str
+    tier: str
+    start_ms: int
+
+
+class Changes:
+    """What changed since it was last taken: facts of a group in all windows, in single windows, and its levels."""
+
+    def __init__(self) -> None:
+        self.facts: dict[str, set[str]] = {}
+        self.windows: dict[tuple[str, str], set[str]] = {}
+        self.slices: set[SliceKey] = set()
+
+
+class Slices:
+    """All groups of one task. `clock_ms` is the evaluation clock; it never goes back."""
+
+    def __init__(self, calendar: Calendar, max_age_ms: int = 800 * DAY_MS) -> None:
+        self.calendar = calendar
+        self.max_age_ms = max_age_ms
+        self.clock_ms = 0
+        self.slices: dict[SliceKey, Bag] = {}
+        self.totals: dict[tuple[str, str], Bag] = {}
+        self.changes = Changes()
+        self._starts: dict[str, int] = {}
+        self._leaving: dict[int, list[tuple[SliceKey, str]]] = {}
+        self._leave_times: list[int] = []
+        self._pending: list[tuple[int, SliceKey]] = []
+        self._in_tier: dict[tuple[str, str], set[int]] = {}  # starts of a group's slices that hold distinct counts
+
+    def add(self, group: str, minute_ms: int, bag: Bag, levels: Bag) -> None:
+        """Add facts and level changes of a group that count in a minute."""
+        ahead = minute_ms >= self.clock_ms
+        if bag:
+            self._put(SliceKey(group, PENDING, minute_ms), bag) if ahead else self._count(group, minute_ms, bag)
+        if levels and ahead:
+            self._put(SliceKey(group, PENDING_LEVEL, minute_ms), levels)
+        elif levels:
+            self._level(group, levels)
+
+    def window(self, group: str, window: str) -> Bag:
+        """Totals of a window of a group."""
+        if window == ALL:
+            return self.slices.get(SliceKey(group, ALL, 0), {})
+        return self.totals.get((group, window), {})
+
+    def levels(self, group: str) -> Bag:
+        return self.slices.get(SliceKey(group, LEVEL, 0), {})
+
+    def advance(self, clock_ms: int) -> None:
+        """Move the clock: slices leave their windows, what lay ahead of the clock begins to count."""
+        if clock_ms <= self.clock_ms:
+            return
+        self.clock_ms = clock_ms
+        self._turn_periods()
+        while self._leave_times and self._leave_times[0] <= clock_ms:
+            for key, window in self._leaving.pop(heapq.heappop(self._leave_times)):
+                self._leave(key, window)
+        while self._pending and self._pending[0][0] < clock_ms:
+            self._release(heapq.heappop(self._pending)[1])
+
+    def restore(self, clock_ms: int, slices: Iterator[tuple[SliceKey, Bag]]) -> None:
+        """Take over persisted slices; totals are made anew. The clock is that of the persisted state."""
+        self.clock_ms = clock_ms
+        self._turn_periods()
+        for key, bag in slices:
+            self.slices[key] = bag
+            if key.tier in (PENDING, PENDING_LEVEL):
+                heapq.heappush(self._pending, (key.start_ms, key))
+            elif key.tier not in (ALL, LEVEL):
+                self._enrol(key)
+                for window in self._holding(key):
+                    add(self.totals.setdefault((key.group, window), {}), bag)
+            self._touch(key.group, bag)
+        self.changes.slices.clear()
+
+    def _put(self, key: SliceKey, bag: Bag) -> None:
+        held = self.slices.get(key)
+        if held is None:
+            held = self.slices[key] = {}
+            if key.tier in (PENDING, PENDING_LEVEL):
+                heapq.heappush(self._pending, (key.start_ms, key))
+            elif key.tier not in (ALL, LEVEL):
+                self._enrol(key)
+        add(held, bag)
+        self.changes.slices.add(key)
+
+    def _count(self, group: str, minute_ms: int, bag: Bag) -> None:
+        keys = [SliceKey(group, tier.name, minute_ms // tier.step_ms * tier.step_ms) for tier in TIERS]
+        keys.append(SliceKey(group, DAY, self.calendar.day_start(minute_ms)))
+        for key in keys:
+            windows = self._holding(key)
+            if windows or (key.tier == DAY and key.start_ms + self.max_age_ms > self.clock_ms):
+                self._put(key, bag)
+            for window in windows:
+                add(self.totals.setdefault((group, window), {}), bag)
+        self._put(SliceKey(group, ALL, 0), bag)
+        self._touch(group, bag)
+
+    def _level(self, group: str, levels: Bag) -> None:
+        self._put(SliceKey(group, LEVEL, 0), levels)
+        self._touch(group, levels)
+
+    def _touch(self, group: str, bag: Bag) -> None:
+        self.changes.facts.setdefault(group, set()).update(bag)
+
+    def _holding(self, key: SliceKey) -> list[str]:
+        """Windows that hold a slice now."""
+        if key.tier == DAY:
+            return [window for window in CALENDAR if key.start_ms >= self._starts[window]]
+        clock, tier = self.clock_ms, _TIER[key.tier]
+        return [w.name for w in tier.windows if key.start_ms >= (clock - w.length_ms) // tier.step_ms * tier.step_ms]
+
+    def _enrol(self, key: SliceKey) -> None:
+        """Note when a new slice leaves the windows that hold it; with the longest one (or by age) it is dropped."""
+        if key.tier == DAY:
+            self._leave_at(key.start_ms + self.max_age_ms, key, DAY)
+            return
+        step_ms = _TIER[key.tier].step_ms
+        for window in self._holding(key):
+            self._leave_at(key.start_ms + step_ms + ROLLING[window][0].length_ms, key, window)
+        self._in_tier.setdefault((key.group, key.tier), set()).add(key.start_ms)
+
+    def _leave_at(self, time_ms: int, key: SliceKey, window: str) -> None:
+        if time_ms not in self._leaving:
+            self._leaving[time_ms] = []
+            heapq.heappush(self._leave_times, time_ms)
+        self._leaving[time_ms].append((key, window))
+
+    def _leave(self, key: SliceKey, window: str) -> None:
+        bag = self.slices[key]
+        if window in _LONGEST:
+            del self.slices[key]
+            self.changes.slices.add(key)
+        if window == DAY:
+            return
+        if window in _LONGEST:
+            self._in_tier[key.group, key.tier].discard(key.start_ms)
+        total = self.totals.setdefault((key.group, window), {})
+        for name in subtract(total, bag):
+            self._recount(key, total, name, self.calendar.window_start(window, self.clock_ms) or 0)
+        self.changes.windows.setdefault((key.group, window), set()).update(bag)
+
+    def _recount(self, key: SliceKey, total: Bag, name: str, start_ms: int) -> None:
+        """A distinct count cannot be subtracted from: merge the slices still inside."""
+        total.pop(name, None)
+        for other in self._in_tier[key.group, key.tier]:
+            amount = self.slices[SliceKey(key.group, key.tier, other)].get(name) if other >= start_ms else None
+            if amount is not None:
+                add(total, {name: amount})
+
+    def _turn_periods(self) -> None:
+        """At a calendar window's edge its total begins anew: nothing counted so far lies in the new period."""
+        for window in CALENDAR:
+            start = self.calendar.window_start(window, self.clock_ms) or 0
+            if start == self._starts.get(window):
+                continue
+            self._starts[window] = start
+            for (group, name), total in self.totals.items():
+                if name == window and total:
+                    self.changes.windows.setdefault((group, window), set()).update(total)
+                    total.clear()
+
+    def _release(self, key: SliceKey) -> None:
+        bag = self.slices.pop(key)
+        self.changes.slices.add(key)
+        if key.tier == PENDING:
+            self._count(key.group, key.start_ms, bag)
+        else:
+            self._level(key.group, bag)

@@ -1,0 +1,70 @@
+"""Short notation for hand-made timelines, with a roster that they share."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from itertools import count
+from typing import Any
+
+from oracle.oracle import Row, values
+
+DAY_S = 86_400
+AT = "2026-05-13T12:00Z"  # a Wednesday
+_NUMBERS = count()
+FIELDS = {"email": "message_id", "message": "message_id", "meeting": "meeting_id", "deal": "deal", "quote": "deal"}
+
+
+INSTANTS = ("valid_from", "first_contact_at")
+
+
+def rfc3339(text: str) -> str:
+    """Times without a zone are UTC, those like "10:00" on the day of AT."""
+    instant = datetime.fromisoformat(text if len(text) > 12 else f"2026-05-13T{text}")
+    return (instant if instant.tzinfo else instant.replace(tzinfo=UTC)).isoformat(timespec="milliseconds")
+
+
+def ms(text: str) -> int:
+    return round(datetime.fromisoformat(text).timestamp() * 1000)
+
+
+def ev(kind: str, time: str, name: str = "1", **data: Any) -> dict[str, Any]:
+    """An event with a fresh id."""
+    family = {"quote": "deal"}.get(kind.split(".")[0], kind.split(".")[0])
+    if field := FIELDS.get(family):
+        data[field] = name
+    if kind == "quote.sent":
+        data["quote"] = "q"
+    return {
+        "id": f"n{next(_NUMBERS)}",
+        "source": "test",
+        "type": kind,
+        "time": rfc3339(time),
+        "subject": f"{family}/{name}",
+        "data": {key: rfc3339(value) if key in INSTANTS else value for key, value in data.items()},
+    }
+
+
+def created(time: str, name: str = "1", amount: float = 100, currency: str = "EUR", **data: Any) -> dict[str, Any]:
+    return ev("deal.created", time, name, amount=amount, currency=currency, **data)
+
+
+def stage(name: str, **data: Any) -> dict[str, Any]:
+    return ev("stage.defined", "2020-01-01T00:00", stage=name, pipeline="default", **data)
+
+
+def ask(events: list[dict[str, Any]], at: str = AT, reference: Any = (), **options: Any) -> dict[Any, Row]:
+    return values(
+        [json.dumps(event).encode() for event in events],
+        ms(at),
+        reference=[json.dumps(event).encode() for event in reference],
+        **options,
+    )
+
+
+ROSTER = [
+    ev("rep.defined", "2020-01-01T00:00", rep="a", team="north", region="dach"),
+    ev("rep.defined", "2020-01-01T00:00", rep="a", team="south", valid_from="2026-05-13T10:00Z"),
+    ev("team.defined", "2020-01-01T00:00", team="south", region="uk"),
+    ev("team.defined", "2020-01-01T00:00", team="south", region="fr", valid_from="2026-05-13T11:00Z"),
+]
