@@ -9,6 +9,7 @@ import tempfile
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -19,13 +20,15 @@ from streamproc import __version__
 from streamproc.bus.batches import BatchSchema
 from streamproc.bus.follow import ReferenceFollower
 from streamproc.bus.host import Inputs, TaskHost
-from streamproc.bus.stages import PARTIALS, FactsTask, KpisTask
+from streamproc.bus.lag import LagMeter
+from streamproc.bus.stages import FactsTask, KpisTask
 from streamproc.bus.task import Connection, OffsetsLost
 from streamproc.bus.task import Stage as TaskStage
-from streamproc.bus.topics import describe, table
+from streamproc.bus.topics import describe, partials_topic, table
 from streamproc.events import EVENT_TOPICS
 from streamproc.facts.reference import Reference
 from streamproc.kpis.catalogue import catalogue
+from streamproc.kpis.kpi import Catalogue
 from streamproc.outputs.http import MetricsServer
 from streamproc.outputs.own_metrics import OwnMetrics
 from streamproc.outputs.prometheus import KpiExposition, RepInfo
@@ -51,10 +54,11 @@ class Worker:
         self.stage = stage
         self.catalogue = catalogue(settings.currency)
         self.reference = Reference(settings.currency, tuple(settings.stages))
-        self.metrics = OwnMetrics(stage, __version__)
+        self.metrics = OwnMetrics(stage, __version__, _catalogue_version(self.catalogue))
         self.exposition = KpiExposition(self.catalogue, settings.max_series)
         group = f"{settings.app}-{stage}"
         self.connection = Connection(settings.bootstrap_servers, group, f"{group}-changelog")
+        self.partials = partials_topic(settings.app)
         self.partitions = 0
 
     @asynccontextmanager
@@ -75,7 +79,11 @@ class Worker:
             follower = ReferenceFollower(self.connection.consumer(), self.reference, self._on_reference)
             stack.push_async_callback(follower.stop)
             await follower.start()
-            await stack.enter_async_context(faust_app_running(self._faust(host), stop_timeout=30))
+            folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="streamproc-"))
+            await stack.enter_async_context(faust_app_running(self._faust(host, Path(folder)), stop_timeout=30))
+            meter = LagMeter(self.connection.consumer(), lambda: list(host.tasks.values()), self.metrics)
+            stack.push_async_callback(meter.stop)
+            await meter.start()
             host.start()
             stack.push_async_callback(host.stop)
             yield host
@@ -86,9 +94,11 @@ class Worker:
         if missing:
             raise TopicsMissing(f"no topic {', '.join(missing)}: run `streamproc topics create` first")
         found = {row.name: row.found or 0 for row in rows}
-        counts = {found[topic] for topic in (*EVENT_TOPICS, PARTIALS)}
+        counts = {found[topic] for topic in (*EVENT_TOPICS, self.partials)}
         if len(counts) != 1:
-            raise TopicsMissing(f"expected the same partition count in all event topics and {PARTIALS}, found {counts}")
+            raise TopicsMissing(
+                f"expected the same partition count in all event topics and {self.partials}, found {counts}"
+            )
         return counts.pop()
 
     def _inputs(self) -> Inputs:
@@ -96,11 +106,11 @@ class Worker:
             return Inputs(
                 EVENT_TOPICS, self._new_facts, lambda partition: self.metrics.forget(partition, *EVENT_TOPICS)
             )
-        return Inputs((PARTIALS,), self._new_kpis, self._drop_kpis)
+        return Inputs((self.partials,), self._new_kpis, self._drop_kpis)
 
     def _new_facts(self, partition: int) -> TaskStage:
         stage = FactsStage(self.catalogue, self.reference)
-        return FactsTask(partition, stage, self.metrics, self.partitions, self.settings.clock == "wall")
+        return FactsTask(partition, stage, self.metrics, self.partials, self.partitions, self.settings.clock == "wall")
 
     def _new_kpis(self, partition: int) -> TaskStage:
         stage = KpisStage(self.catalogue, Calendar(self.settings.business_timezone))
@@ -108,19 +118,19 @@ class Worker:
 
     def _drop_kpis(self, partition: int) -> None:
         self.exposition.drop_owner(partition)
-        self.metrics.forget(partition, PARTIALS)
+        self.metrics.forget(partition, self.partials)
 
     def _on_reference(self) -> None:
         if self.stage == "kpis":
             self.exposition.set_roster([RepInfo(*member) for member in self.reference.members()])
 
-    def _faust(self, host: TaskHost) -> Any:
-        """The Faust app of the stage: one agent, batch in, pipeline call."""
+    def _faust(self, host: TaskHost, folder: Path) -> Any:
+        """The Faust app of the stage: one agent, batch in, pipeline call. Faust wants a folder, and writes nothing."""
         brokers = ";".join(f"kpi://{address.strip()}" for address in self.settings.bootstrap_servers.split(","))
         app = faust.App(
             self.connection.group,
             broker=brokers,
-            datadir=Path(tempfile.mkdtemp(prefix="streamproc-")),
+            datadir=folder,
             consumer_group_instance_id=self.settings.member(self.stage),
             consumer_auto_offset_reset="earliest",
             consumer_max_fetch_size=1024 * 1024,
@@ -166,6 +176,11 @@ async def run_worker(settings: Settings, stage: Stage, on_ready: Callable[[], No
     if isinstance(failure, OffsetsLost):
         raise failure
     return 0 if failure is None else 1
+
+
+def _catalogue_version(catalogue: Catalogue) -> str:
+    """Changes when a KPI's definition does."""
+    return sha256(repr([(k.name, k.facts, k.levels, k.by) for k in catalogue.kpis]).encode()).hexdigest()[:12]
 
 
 def _live(host: TaskHost) -> tuple[bool, dict[str, Any]]:

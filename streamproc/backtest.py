@@ -9,6 +9,7 @@ from typing import NamedTuple
 from streamproc.codec import Rejection, decode, decode_reference
 from streamproc.facts.deals import RANKS
 from streamproc.facts.reference import Reference
+from streamproc.facts.seen import Seen
 from streamproc.kpis.kpi import Catalogue, KpiValue
 from streamproc.pipeline import FactsStage, KpisStage
 from streamproc.windows.calendar import Calendar, next_minute
@@ -65,26 +66,36 @@ class Backtest:
         self.kpis = KpisStage(catalogue, Calendar(zone))
         self.lines, self.bad = _in_order(lines)
         self.facts.on_batch(self.bad, None)
+        self._done = 0  # lines fed so far
         self.counts: Counter[tuple[str, ...]] = Counter()  # what happened so far, as in `FactsCut`
 
     def end_ms(self) -> int:
         """The event clock at the end of the input. Raises ValueError where no event is valid."""
-        for line in reversed(self.lines):
+        last_ms, seen = -1, Seen()
+        for line in self.lines:
             event = decode(line.value)
-            if not isinstance(event, Rejection) and self.facts.refuse(event, line.time_ms, None) is None:
-                return next_minute(line.time_ms)
-        raise ValueError("the input has no valid event")
+            if isinstance(event, Rejection) or self.facts.refuse(event, line.time_ms, None) is not None:
+                continue
+            if seen.add(event.source, event.id, line.timestamp):
+                last_ms = line.time_ms
+        if last_ms < 0:
+            raise ValueError("the input has no valid event")
+        return next_minute(last_ms)
 
     def at(self, times_ms: Sequence[int]) -> Iterator[tuple[int, list[KpiValue]]]:
-        """All values at each time (whole minutes), in ascending order of time."""
-        done = 0
+        """All values at each time (whole minutes), in ascending order of time.
+
+        Raises ValueError for a time before one that was asked for earlier: the clock never goes back.
+        """
         for at_ms in sorted(times_ms):
+            if at_ms < self.kpis.slices.clock_ms:
+                raise ValueError(f"{at_ms} is before {self.kpis.slices.clock_ms}, which was asked for already")
             self.kpis.on_tick(at_ms)
-            end = done
+            end = self._done
             while end < len(self.lines) and self.lines[end].time_ms < at_ms:
                 end += 1
-            self._feed(self.lines[done:end])
-            done = end
+            self._feed(self.lines[self._done : end])
+            self._done = end
             self.kpis.take_cut()
             yield at_ms, [self.kpis.evaluator.value(*item) for item in self.kpis.evaluator.latest.items()]
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import NamedTuple
 
 import msgspec
 
 from streamproc.events import EVENT_TOPICS, EVENTS, MAX_EVENT_BYTES, REFERENCE, Event, decoder, subject_error
 
+# Times that calendars can work with in any time zone; a zero time of some system is not when something happened.
+EARLIEST, LATEST = datetime(1970, 1, 2, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
 FUTURE_MS = 5 * 60_000  # events further ahead of the wall clock than this are rejected
 
 REASONS = ("not_json", "not_utf8", "too_large", "schema", "unknown_type", "unknown_currency", "future", "late")
@@ -49,6 +52,8 @@ def _decode(raw: bytes | None, typed: msgspec.json.Decoder[Event]) -> Event | Re
         return _invalid(raw, str(error))
     except (msgspec.DecodeError, RecursionError) as error:
         return Rejection("not_json", f"expected a JSON object: {error}")
+    if not EARLIEST <= event.time <= LATEST:
+        return Rejection("schema", f"`$.time`: expected a time from {EARLIEST:%Y-%m-%d} to {LATEST:%Y-%m-%d}")
     wrong = subject_error(event)
     return Rejection("schema", wrong) if wrong else event
 

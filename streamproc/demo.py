@@ -110,6 +110,7 @@ class _Demo:
             await self._send(organisation, publisher, wall, HISTORY_RATE, int(time.time() * 1000))
         port = self.settings.port
         console.print(f"Metrics at http://{self.settings.host}:{port}/metrics; Ctrl-C ends the demo")
+        began, history = time.monotonic(), wall.sent
         deadline = None if self.plan.duration_s is None else time.monotonic() + self.plan.duration_s
         with Live(console=console, refresh_per_second=2, transient=True) as live:
             while not stopped.is_set() and (deadline is None or time.monotonic() < deadline):
@@ -119,6 +120,7 @@ class _Demo:
                 with suppress(TimeoutError):
                     await asyncio.wait_for(stopped.wait(), STEP_S)
             await self._settle(wall, workers)
+        wall.per_s = f"{(wall.sent - history) / (time.monotonic() - began):,.0f}/s on average"
         console.print(wall.render())
 
     async def _send(
@@ -191,7 +193,7 @@ class _Demo:
                     async with session.get(url) as response:
                         totals = _totals(await response.text())
                     now = time.monotonic()
-                    wall.processed_per_s = max(0, totals["events"] - wall.processed) / (now - before)
+                    wall.per_s = f"{max(0, totals['events'] - wall.processed) / (now - before):,.0f}/s now"
                     before = now
                     wall.processed, wall.rejected = totals["events"], totals["events_rejected"]
                     wall.duplicates = totals["events_duplicate"]

@@ -39,7 +39,7 @@ class Wall:
     clocks: dict[int, datetime] = field(default_factory=dict)
     sent: int = 0
     processed: int = 0
-    processed_per_s: float = 0.0
+    per_s: str = ""
     rejected: int = 0
     duplicates: int = 0
 
@@ -96,7 +96,7 @@ class Wall:
     def _status(self) -> Text:
         as_of = self.as_of
         return Text(
-            f"{self.processed:,} events processed, {self.processed_per_s:,.0f}/s now, of {self.sent:,} sent; "
+            f"{self.processed:,} events processed, {self.per_s}, of {self.sent:,} sent; "
             f"{self.duplicates} duplicates dropped, {self.rejected} rejected; "
             f"as of {as_of.strftime('%Y-%m-%d %H:%M:%S') + ' UTC' if as_of else '(no values yet)'}"
         )

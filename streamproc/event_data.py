@@ -257,5 +257,5 @@ class FxRate(Struct, kw_only=True, omit_defaults=True):
     """`rate` = units of the reporting currency for one unit of `currency`, from `valid_from` on."""
 
     currency: Currency
-    rate: Annotated[float, Meta(gt=0)]
+    rate: Annotated[float, Meta(gt=0, le=1e9)]
     valid_from: Instant | None = None

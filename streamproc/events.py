@@ -206,7 +206,9 @@ def subject_error(event: Event) -> str | None:
         return "`$.partitionkey`: expected the value of `subject`"
     family, *fields = _SUBJECTS[event.type]
     expected = "/".join([family, *(getattr(event.data, field) for field in fields)])
-    if event.subject == expected or not family or (not fields and event.subject.startswith(f"{family}/")):
+    if not family or (fields and event.subject == expected):
+        return None
+    if not fields and event.subject.startswith(f"{family}/") and len(event.subject) > len(family) + 1:
         return None
     return f"`$.subject`: expected `{expected}`" + ("" if fields else " and an id, as `/<id>`")
 

@@ -33,7 +33,7 @@ MAX_AGE_MS = 800 * DAY_MS
 
 _pack = msgspec.msgpack.Encoder().encode
 _unpack: Any = msgspec.msgpack.Decoder().decode
-_partial = msgspec.msgpack.Decoder(list[tuple[int, dict[str, Any], dict[str, int]]]).decode
+_partial = msgspec.msgpack.Decoder(list[tuple[int, dict[str, Any], dict[str, Any]]]).decode
 
 State = list[tuple[str, bytes | None]]  # changelog records; None deletes
 
@@ -105,10 +105,13 @@ class FactsStage:
         self._rejected: list[Rejected] = []
         self._forgotten: list[str] = []
         self._counts: Counter[tuple[str, ...]] = Counter()
+        self.lateness_ms = 0  # largest of the last batch: arrival after happening
         self._clocked = -1
+        self._arrival_ms = -1
 
     def on_batch(self, records: Iterable[Record], now_ms: int | None) -> None:
         """Take records of one topic partition. `now_ms` is the wall clock, None with the event clock."""
+        self.lateness_ms = 0
         for record in records:
             event = decode(record.value)
             if isinstance(event, Rejection):
@@ -119,9 +122,13 @@ class FactsStage:
             self._emit(fact, times)
 
     def on_tick(self, now_ms: int) -> None:
-        """Forget old ids and entities, by the time of arrival. Not called with the event clock."""
-        self._forgotten += self.seen.expire(now_ms)
-        self.entities.expire(now_ms)
+        """Forget old ids and entities, by the time of arrival. Not called with the event clock.
+
+        A backlog is judged by what has been read of it, so that it counts as it would have counted live.
+        """
+        arrival_ms = min(now_ms, self._arrival_ms)
+        self._forgotten += self.seen.expire(arrival_ms)
+        self.entities.expire(arrival_ms)
 
     def take_cut(self) -> FactsCut | None:
         """Everything since the last cut, at a batch's boundary; None if nothing happened."""
@@ -156,6 +163,7 @@ class FactsStage:
 
     def _on_event(self, event: Event, record: Record, now_ms: int | None) -> None:
         time_ms = event.time_ms
+        self._arrival_ms = max(self._arrival_ms, record.timestamp)
         wrong = self.refuse(event, time_ms, now_ms)
         if wrong is not None:
             self._reject(record, wrong)
@@ -164,6 +172,7 @@ class FactsStage:
             self._counts["duplicate", record.topic] += 1
             return
         self._counts["event", record.topic, event.type] += 1
+        self.lateness_ms = max(self.lateness_ms, record.timestamp - time_ms)
         self.max_event_ms = max(self.max_event_ms, time_ms)
         if self._oldest is None or record.timestamp < self._oldest.arrival_ms:
             self._oldest = Arrival(record.timestamp, time_ms)
@@ -214,6 +223,7 @@ class KpisStage:
     def __post_init__(self) -> None:
         self.slices = Slices(self.calendar, MAX_AGE_MS)
         self.evaluator = Evaluator(self.catalogue, self.slices)
+        self._restored: list[KpiValue] = []  # values of the restored state, to be published again
         self.event_clock_ms = 0  # the next whole minute after the latest event of any facts task
         self._clocked = 0
         self._oldest: Arrival | None = None
@@ -235,6 +245,7 @@ class KpisStage:
     def take_cut(self) -> KpisCut | None:
         """Everything since the last cut; None if neither state nor a value nor the clock's minute changed."""
         values, ceased = self.evaluator.changed()
+        values, self._restored = self._restored + values, []
         changes = self.slices.changes
         state: State = [
             (_slice_key(key), _pack(dump(self.slices.slices[key])) if key in self.slices.slices else None)
@@ -257,6 +268,7 @@ class KpisStage:
         self._clocked = clock_ms
         slices = ((_parse_key(key), load(_unpack(value))) for key, value in state.items() if key != CLOCK)
         self.slices.restore(clock_ms, slices)
+        self._restored, _ = self.evaluator.changed()  # so that a series that ceases next is known to have been there
 
     def _on_clock(self, value: bytes) -> None:
         event_ms, oldest = _unpack(value)

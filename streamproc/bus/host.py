@@ -43,6 +43,7 @@ class TaskHost:
         self.loop_beat_at = time.monotonic()
         self._starting: asyncio.Task[None] | None = None
         self._assigned = False
+        self._rebalancing_since: float | None = None
         self._records = 0
         self._runner: asyncio.Task[None] | None = None
 
@@ -68,6 +69,7 @@ class TaskHost:
         """Begin to take over partitions. Tasks that came back to this worker go on with the state they have."""
         self.metrics.rebalances_total.inc()
         self._assigned = True
+        self._rebalancing_since = self._rebalancing_since or time.monotonic()
         previous = self._starting
         self._starting = asyncio.create_task(self._take_over(assigned, previous))
 
@@ -81,6 +83,7 @@ class TaskHost:
     async def revoke(self) -> None:
         """Commit what is processed: by the time others take over, it is there for them to read."""
         self._assigned = False
+        self._rebalancing_since = time.monotonic()
         if not self.failed.done():
             await self._checkpoint_all()
         for task in self.tasks.values():
@@ -127,6 +130,9 @@ class TaskHost:
         await asyncio.gather(*(self._start_task(partition) for partition in new))
         self.metrics.recovering.set(0)
         self.metrics.recovery_duration_seconds.observe(time.monotonic() - began)
+        if self._rebalancing_since is not None:
+            self.metrics.rebalance_duration_seconds.observe(time.monotonic() - self._rebalancing_since)
+            self._rebalancing_since = None
         for topic in self.inputs.topics:
             self.metrics.assigned_partitions.labels(topic, "active").set(len(self.tasks))
         log.info(
@@ -181,11 +187,13 @@ class TaskHost:
                     self._fail(error, f"tick of task {task.partition}")
 
     async def _checkpoint_all(self) -> None:
-        began = time.monotonic()
-        results = await asyncio.gather(*(t.checkpoint() for t in list(self.tasks.values())), return_exceptions=True)
-        self.metrics.commit_duration_seconds.observe(time.monotonic() - began)
-        for result in results:
-            if isinstance(result, BaseException):
+        tasks = list(self.tasks.values())
+        results = await asyncio.gather(*(task.checkpoint() for task in tasks), return_exceptions=True)
+        now_ms = int(time.time() * 1000)
+        for task, result in zip(tasks, results, strict=True):
+            if isinstance(result, float):
+                self.metrics.committed(task.partition, now_ms, result)
+            elif isinstance(result, BaseException):
                 self.metrics.commit_failures_total.inc()
                 self._fail(result, "checkpoint")
 

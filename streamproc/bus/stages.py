@@ -16,7 +16,7 @@ from streamproc.outputs.prometheus import KpiExposition
 from streamproc.outputs.topics import clock_record, encode_value, value_key
 from streamproc.pipeline import CLOCK, FactsCut, FactsStage, KpisCut, KpisStage
 
-PARTIALS, REJECTED, VALUES = "kpi.partials", "sales.rejected", "kpi.values"
+REJECTED, VALUES = "sales.rejected", "kpi.values"
 
 
 @dataclass
@@ -26,13 +26,15 @@ class FactsTask:
     partition: int
     stage: FactsStage
     metrics: OwnMetrics
-    partitions: int  # of kpi.partials
+    partials: str  # topic of partial sums
+    partitions: int  # of that topic
     wall: bool
     _routes: dict[str, int] = field(default_factory=dict)
 
     def on_batch(self, batch: Batch) -> None:
         now_ms = int(time.time() * 1000) if self.wall else None
         self.stage.on_batch(batch.records, now_ms)
+        self.metrics.event_lateness_seconds.observe(self.stage.lateness_ms / 1000)
         first = batch.records[0]  # routing is checked on one record a batch: murmur2 costs more than the decode
         if first.key is not None and partition_of(first.key, self.partitions) != self.partition:
             self.metrics.misrouted_total.labels(batch.tp.topic).inc()
@@ -48,9 +50,9 @@ class FactsTask:
         cut = self.stage.take_cut()
         if cut is None:
             return None
-        outputs = [Output(PARTIALS, self._route(group), group.encode(), value) for group, value in cut.partials]
+        outputs = [Output(self.partials, self._route(group), group.encode(), value) for group, value in cut.partials]
         if cut.clock is not None:
-            outputs += [Output(PARTIALS, q, CLOCK.encode(), cut.clock) for q in range(self.partitions)]
+            outputs += [Output(self.partials, q, CLOCK.encode(), cut.clock) for q in range(self.partitions)]
         outputs += [Output(REJECTED, self.partition, r.key or b"", r.value, r.headers) for r in cut.rejected]
         return Cut(cut.changelog, outputs, lambda: self._committed(cut))
 
@@ -63,10 +65,11 @@ class FactsTask:
     def _committed(self, cut: FactsCut) -> None:
         _count(self.metrics, cut.counts)
         if cut.partials:
-            self.metrics.published_total.labels(PARTIALS).inc(len(cut.partials))
+            self.metrics.published_total.labels(self.partials).inc(len(cut.partials))
         if cut.rejected:
             self.metrics.published_total.labels(REJECTED).inc(len(cut.rejected))
-        self.metrics.progress(self.partition, watermark_ms=self.stage.max_event_ms, last_event_ms=None)
+        last_ms = self.stage.max_event_ms
+        self.metrics.progress(self.partition, watermark_ms=last_ms, last_event_ms=last_ms)
         self.metrics.state_keys.labels(f"entities-{self.partition}").set(len(self.stage.entities.lives))
         self.metrics.state_keys.labels(f"seen-{self.partition}").set(len(self.stage.seen))
 

@@ -95,9 +95,9 @@ class Task:
     inputs: list[TopicPartition]
     connection: Connection
     next: dict[TopicPartition, int] = field(default_factory=dict)
+    arrived_ms: dict[TopicPartition, int] = field(default_factory=dict)  # arrival of the last record processed
     running: bool = False
     restored: int = 0
-    committed_at: float = 0.0
     _committed: dict[TopicPartition, int] = field(default_factory=dict)
     _producer: AIOKafkaProducer | None = None
     _lock: asyncio.Lock = field(default_factory=asyncio.Lock)
@@ -130,26 +130,32 @@ class Task:
             batch = Batch(batch.tp, [r for r in batch.records if r.offset >= start], batch.next_offset)
         if batch.records:
             self.stage.on_batch(batch)
+            self.arrived_ms[tp] = batch.records[-1].timestamp
         self.next[tp] = max(start, batch.next_offset)
         return len(batch.records)
 
-    async def checkpoint(self) -> None:
-        """Commit what changed since the last one. A failure leaves nothing behind, and must end the process."""
+    async def checkpoint(self) -> float | None:
+        """Commit what changed since the last one; returns the seconds it took, None if there was nothing.
+
+        A failure leaves nothing behind, and must end the process.
+        """
         async with self._lock:
             if not self.running or self._producer is None:
-                return
+                return None
             cut, offsets = self.stage.take_cut(), dict(self.next)  # one consistent cut: no await in between
             if cut is None and offsets == self._committed:
-                return
+                return None
+            began = time.monotonic()
             producer = self._producer
             await producer.begin_transaction()
             if cut is not None:
                 await self._send(producer, cut)
             await producer.send_offsets_to_transaction(offsets, self.connection.group)
             await producer.commit_transaction()
-            self._committed, self.committed_at = offsets, time.time()
+            self._committed = offsets
             if cut is not None:
                 cut.committed()
+            return time.monotonic() - began
 
     async def _send(self, producer: AIOKafkaProducer, cut: Cut) -> None:
         changelog = self.connection.changelog

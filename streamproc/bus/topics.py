@@ -17,6 +17,7 @@ from aiokafka.errors import (
 )
 
 DEFAULT_PARTITIONS = 4
+DEFAULT_APP = "streamproc"
 _DAY_MS = 86_400_000
 _REQUEST_TIMEOUT_MS = 15_000
 _VISIBLE_TIMEOUT_S = 30.0
@@ -89,6 +90,11 @@ class TopicRow:
         return self.found == self.expected
 
 
+def partials_topic(app: str) -> str:
+    """Topic of partial sums of an app id: a second app beside the first must not add to the first's sums."""
+    return "kpi.partials" if app == DEFAULT_APP else f"kpi.partials.{app}"
+
+
 def table(app: str, partitions: int = DEFAULT_PARTITIONS, replication: int = 1) -> list[TopicSpec]:
     """Every topic of one application id. `partitions` is that of both stages; only the reference topic has one.
 
@@ -109,7 +115,7 @@ def table(app: str, partitions: int = DEFAULT_PARTITIONS, replication: int = 1) 
         *(kept(f"sales.{area}", "subject", 800) for area in ("crm", "email", "partner", "revenue")),
         kept("sales.rejected", "key of the refused record", 30),
         latest("sales.reference", "subject", 1),
-        kept("kpi.partials", "group", 7),
+        kept(partials_topic(app), "group", 7),
         latest("kpi.values", "KPI, group and window"),
         kept("kpi.alerts", "KPI, group and window", 90),
         kept("kpi.events", "group", 90),

@@ -50,8 +50,10 @@ class MeetingLife(Struct, array_like=True, tag="m"):
     def facts(self, roster: Roster) -> list[Fact]:
         if self.held is None:
             return []
-        dims = {**(self.booked[3] if self.booked else {}), **self.held[3]}
-        return [Fact("meeting_held", self.held[0], 1, pack(dims))]
+        booked, held = (self.booked[3] if self.booked else {}), self.held[3]
+        if "rep" in held and held["rep"] != booked.get("rep"):  # another rep's team is not that of who booked
+            booked = {name: value for name, value in booked.items() if name not in ("team", "region")}
+        return [Fact("meeting_held", self.held[0], 1, pack({**booked, **held}))]
 
     @property
     def orphan(self) -> bool:

@@ -15,7 +15,7 @@ from msgspec import Struct
 from streamproc.events import Event, to_ms
 from streamproc.facts.dims import pack, resolve
 from streamproc.facts.fact import Dims, Fact
-from streamproc.facts.reference import Lookups, Reference
+from streamproc.facts.reference import Lookups, Reference, rounded
 
 NONE, OPEN, WON, LOST, DELETED = "none", "open", "won", "lost", "deleted"
 DECIDED = (WON, LOST)
@@ -41,7 +41,7 @@ _KINDS = {
     "deal.deleted": "deleted",
 }
 
-# (state, kind) → state after it. "back" is open where a creation was seen, else none. A quote is no change of state.
+# (state, kind) → state after it; "back" is open where a creation had opened it, else none. A quote changes no state.
 TRANSITIONS = {
     (NONE, "created"): OPEN,
     (NONE, "updated"): NONE,
@@ -274,7 +274,7 @@ class _Replay:
         probability = stage.probability if stage else None
         if probability is None:
             probability = 0.5 if self.probability is None else self.probability
-        weighted = int((self.amount * Decimal(repr(probability))).to_integral_value())  # half-even is the default
+        weighted = rounded(Decimal(self.amount), Decimal(repr(probability)))
         qualified = bool(stage and stage.qualified) or not self.look.marks_qualified(self.pipeline)
         return (
             Fact("open_deals", 0, 1, dims),

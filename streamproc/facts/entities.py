@@ -17,6 +17,7 @@ from streamproc.facts.deals import Deal
 from streamproc.facts.fact import Fact, difference
 from streamproc.facts.outreach import Outreach
 from streamproc.facts.reference import Reference
+from streamproc.facts.seen import HORIZON_DAYS
 
 DAY_MS = 86_400_000
 Life = Outreach | MeetingLife | Deal
@@ -62,7 +63,7 @@ class Entities:
         if life is None:
             life = self.lives[subject] = family.new()
             self._before[subject] = []
-            self._expire_on(subject, arrival_ms // DAY_MS + family.keep_days)
+            self._expire_on(subject, arrival_ms // DAY_MS + HORIZON_DAYS)
         elif subject not in self._before:
             self._before[subject] = life.facts(self.reference)
         self._day[subject] = arrival_ms // DAY_MS
@@ -76,11 +77,15 @@ class Entities:
         self._before.clear()
 
     def expire(self, arrival_ms: int) -> None:
-        """Drop entities that nothing has arrived for in their family's time. What they counted stays counted."""
+        """Drop entities that nothing has arrived for in their family's time, orphans within the horizon of repeats.
+
+        What they counted stays counted.
+        """
         today = arrival_ms // DAY_MS
         for day in sorted(day for day in self._expiry if day <= today):
             for subject in self._expiry.pop(day):
-                until = self._day[subject] + LIVES[subject.partition("/")[0]].keep_days
+                keep_days = LIVES[subject.partition("/")[0]].keep_days
+                until = self._day[subject] + (HORIZON_DAYS if self.lives[subject].orphan else keep_days)
                 if until > today:
                     self._expire_on(subject, until)
                     continue
@@ -99,7 +104,7 @@ class Entities:
 
     def restore(self, subject: str, state: bytes) -> None:
         self._day[subject], self.lives[subject] = _decode(state)
-        self._expire_on(subject, self._day[subject] + LIVES[subject.partition("/")[0]].keep_days)
+        self._expire_on(subject, self._day[subject] + HORIZON_DAYS)
 
     def _expire_on(self, subject: str, day: int) -> None:
         self._expiry.setdefault(day, []).append(subject)

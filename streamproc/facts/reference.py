@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from bisect import bisect_right, insort
-from decimal import ROUND_HALF_EVEN, Decimal
+from decimal import ROUND_HALF_EVEN, Context, Decimal
 from typing import Any, Generic, NamedTuple, TypeVar
 
 from streamproc.event_data import FxRate, RepDefined, StageDefined, TeamDefined
 from streamproc.events import Event, to_ms
 
 ALWAYS = -(2**62)  # a record without `valid_from` holds from the beginning
+_EXACT = Context(prec=80)  # wide enough that products are exact
 UNITS = 10_000  # money is kept in 1/10,000 of the reporting currency
 
 
@@ -118,14 +119,14 @@ class Lookups:
         self._kept = kept
 
     def roster(self, rep: str | None, team: str | None, time_ms: int) -> tuple[str | None, str | None]:
-        key = f"roster|{rep}|{team}|{time_ms}"
+        key = f"roster|{rep!r}|{team!r}|{time_ms}"
         if key not in self._kept:
             self._kept[key] = self._reference.roster(rep, team, time_ms)
         team, region = self._kept[key]
         return team, region
 
     def stage(self, pipeline: str, name: str) -> Stage:
-        key = f"stage|{pipeline}|{name}"
+        key = f"stage|{pipeline!r}|{name!r}"
         if key not in self._kept:
             self._kept[key] = self._reference.stage(pipeline, name)
         return Stage(*self._kept[key])
@@ -149,7 +150,15 @@ class Lookups:
 
 def to_units(amount: float, rate: Decimal = Decimal(1)) -> int:
     """Money as an integer of 1/10,000, half-even."""
-    return int((Decimal(repr(amount)) * rate * UNITS).to_integral_value(ROUND_HALF_EVEN))
+    return rounded(Decimal(repr(amount)), rate, Decimal(UNITS))
+
+
+def rounded(*factors: Decimal) -> int:
+    """Product as an integer, rounded once, half-even."""
+    product = Decimal(1)
+    for factor in factors:
+        product = _EXACT.multiply(product, factor)
+    return int(product.to_integral_value(ROUND_HALF_EVEN))
 
 
 def _from(data: RepDefined | TeamDefined | FxRate) -> int:

@@ -21,7 +21,7 @@ class Seen:
 
     def add(self, source: str, event_id: str, arrival_ms: int) -> bool:
         """Remember an id. False if it was there already."""
-        found = hash64(f"{source}\0{event_id}")
+        found = hash64(f"{len(source)}|{source}{event_id}")
         if any(found in ids for ids in self._days.values()):
             return False
         day = arrival_ms // DAY_MS

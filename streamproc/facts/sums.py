@@ -52,7 +52,7 @@ class Sums:
     def take(self) -> list[tuple[str, bytes]]:
         """One record per group: (group, packed [[minute, facts, levels], …])."""
         records = [
-            (group, _encode([(minute, dump(bag), levels) for minute, (bag, levels) in minutes.items()]))
+            (group, _encode([(minute, dump(bag), dump(levels)) for minute, (bag, levels) in minutes.items()]))
             for group, minutes in self._sums.items()
         ]
         self._sums.clear()

@@ -59,8 +59,8 @@ class Durations:
             yield total
 
     def quantile_ms(self, q: float) -> float:
-        """The duration at rank ⌊q·(n-1)⌋ of the sorted ones, within 1 %."""
-        rank, seen = math.floor(q * (self.count - 1)), 0
+        """The shortest duration that a share `q` of all do not exceed (nearest rank), within 1 %."""
+        rank, seen = max(0, math.ceil(round(q * self.count, 6)) - 1), 0
         for index in sorted(self.buckets):
             seen += self.buckets[index]
             if seen > rank:
@@ -98,7 +98,7 @@ class Distinct:
     def add(self, hashes: Iterable[int]) -> None:
         fresh = ds.update_theta_sketch(LG_K)
         for value in hashes:
-            fresh.update(value)
+            fresh.update(value - 2**64 if value >= 2**63 else value)  # the sketch takes larger integers for floats
         self._sketch.update(fresh)
 
     def merge(self, other: Distinct) -> None:
@@ -170,7 +170,12 @@ def subtract(bag: Bag, delta: Mapping[str, Amount]) -> list[str]:
 
 def dump(bag: Mapping[str, Amount | Hashes]) -> dict[str, Any]:
     """A bag as plain values for MessagePack."""
-    return {name: amount if isinstance(amount, int) else amount.dump() for name, amount in bag.items()}
+    return {name: _dump_int(amount) if isinstance(amount, int) else amount.dump() for name, amount in bag.items()}
+
+
+def _dump_int(amount: int) -> int | str:
+    """MessagePack has integers of 64 bits; sums of absurd amounts may be wider."""
+    return amount if -(2**63) <= amount < 2**63 else str(amount)
 
 
 def load(dumped: Mapping[str, Any]) -> Bag:
@@ -180,6 +185,8 @@ def load(dumped: Mapping[str, Any]) -> Bag:
         match value:
             case int():
                 bag[name] = value
+            case str():
+                bag[name] = int(value)
             case bytes():
                 bag[name] = Distinct.load(value)
             case {"hashes": packed}:

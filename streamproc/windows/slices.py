@@ -11,7 +11,7 @@ import heapq
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from streamproc.windows.aggregates import Bag, add, subtract
+from streamproc.windows.aggregates import Bag, Distinct, add, subtract
 from streamproc.windows.calendar import ALL, CALENDAR, DAY, DAY_MS, ROLLING, TIERS, Calendar
 
 LEVEL = "level"  # running totals; minutes ahead of the clock wait in PENDING and PENDING_LEVEL
@@ -51,7 +51,8 @@ class Slices:
         self._leaving: dict[int, list[tuple[SliceKey, str]]] = {}
         self._leave_times: list[int] = []
         self._pending: list[tuple[int, SliceKey]] = []
-        self._in_tier: dict[tuple[str, str], set[int]] = {}  # starts of a group's slices that hold distinct counts
+        self._distinct: dict[tuple[str, str, str], set[int]] = {}  # (group, tier, name) → starts of slices with it
+        self._recounts: set[tuple[str, str, str, str]] = set()  # (group, tier, window, name) that lost a slice
 
     def add(self, group: str, minute_ms: int, bag: Bag, levels: Bag) -> None:
         """Add facts and level changes of a group that count in a minute."""
@@ -81,6 +82,7 @@ class Slices:
         while self._leave_times and self._leave_times[0] <= clock_ms:
             for key, window in self._leaving.pop(heapq.heappop(self._leave_times)):
                 self._leave(key, window)
+        self._recount()
         while self._pending and self._pending[0][0] < clock_ms:
             self._release(heapq.heappop(self._pending)[1])
 
@@ -94,6 +96,7 @@ class Slices:
                 heapq.heappush(self._pending, (key.start_ms, key))
             elif key.tier not in (ALL, LEVEL):
                 self._enrol(key)
+                self._note_distinct(key, bag)
                 for window in self._holding(key):
                     add(self.totals.setdefault((key.group, window), {}), bag)
             self._touch(key.group, bag)
@@ -108,7 +111,10 @@ class Slices:
             elif key.tier not in (ALL, LEVEL):
                 self._enrol(key)
         add(held, bag)
+        if not held and key.tier in (ALL, LEVEL):  # everything was withdrawn; other slices go when they leave
+            del self.slices[key]
         self.changes.slices.add(key)
+        self._note_distinct(key, bag)
 
     def _count(self, group: str, minute_ms: int, bag: Bag) -> None:
         keys = [SliceKey(group, tier.name, minute_ms // tier.step_ms * tier.step_ms) for tier in TIERS]
@@ -144,7 +150,6 @@ class Slices:
         step_ms = _TIER[key.tier].step_ms
         for window in self._holding(key):
             self._leave_at(key.start_ms + step_ms + ROLLING[window][0].length_ms, key, window)
-        self._in_tier.setdefault((key.group, key.tier), set()).add(key.start_ms)
 
     def _leave_at(self, time_ms: int, key: SliceKey, window: str) -> None:
         if time_ms not in self._leaving:
@@ -159,20 +164,32 @@ class Slices:
             self.changes.slices.add(key)
         if window == DAY:
             return
-        if window in _LONGEST:
-            self._in_tier[key.group, key.tier].discard(key.start_ms)
         total = self.totals.setdefault((key.group, window), {})
         for name in subtract(total, bag):
-            self._recount(key, total, name, self.calendar.window_start(window, self.clock_ms) or 0)
+            self._recounts.add((key.group, key.tier, window, name))
+            if window in _LONGEST:
+                self._distinct[key.group, key.tier, name].discard(key.start_ms)
         self.changes.windows.setdefault((key.group, window), set()).update(bag)
 
-    def _recount(self, key: SliceKey, total: Bag, name: str, start_ms: int) -> None:
-        """A distinct count cannot be subtracted from: merge the slices still inside."""
-        total.pop(name, None)
-        for other in self._in_tier[key.group, key.tier]:
-            amount = self.slices[SliceKey(key.group, key.tier, other)].get(name) if other >= start_ms else None
-            if amount is not None:
-                add(total, {name: amount})
+    def _note_distinct(self, key: SliceKey, bag: Bag) -> None:
+        if key.tier in _TIER:
+            for name, amount in bag.items():
+                if isinstance(amount, Distinct):
+                    self._distinct.setdefault((key.group, key.tier, name), set()).add(key.start_ms)
+
+    def _recount(self) -> None:
+        """Distinct counts cannot be subtracted from: merge the slices still inside, once for all that left."""
+        for group, tier, window, name in self._recounts:
+            start_ms = self.calendar.window_start(window, self.clock_ms) or 0
+            total = Distinct()
+            inside = [start for start in self._distinct[group, tier, name] if start >= start_ms]
+            for start in inside:
+                total.merge(self.slices[SliceKey(group, tier, start)][name])  # type: ignore[arg-type]
+            bag = self.totals[group, window]
+            bag.pop(name, None)
+            if inside:
+                bag[name] = total
+        self._recounts.clear()
 
     def _turn_periods(self) -> None:
         """At a calendar window's edge its total begins anew: nothing counted so far lies in the new period."""

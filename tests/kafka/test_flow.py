@@ -14,6 +14,7 @@ from support.workers import Cluster, publish, records, values
 
 from streamproc.backtest import Backtest, load_reference
 from streamproc.bus.publish import Record, record
+from streamproc.bus.topics import partials_topic
 from streamproc.events import EVENT_TOPICS
 from streamproc.facts.reference import Reference
 from streamproc.kpis.catalogue import catalogue
@@ -91,7 +92,7 @@ def test_kafka_gives_the_values_of_backtest(cluster: Cluster) -> None:
 def test_sigkill_in_mid_stream(cluster: Cluster, victim: str) -> None:
     history = History(seed=3, days=2, rate_per_s=0.03)
     publish(cluster.bootstrap, history.setup)
-    topics = EVENT_TOPICS if victim == "facts" else ("kpi.partials",)
+    topics = EVENT_TOPICS if victim == "facts" else (partials_topic(cluster.app),)
     for name in ("facts", "kpis"):
         cluster.start(name, name)
     parts = 4

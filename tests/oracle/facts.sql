@@ -64,8 +64,11 @@ SELECT
     'meeting_held' AS name,
     held.time_ms,
     coalesce(held.rep, booked.rep) AS rep,
-    coalesce(held.team, booked.team) AS team,
-    coalesce(held.region, booked.region) AS region,
+    -- another rep's team is not that of who booked
+    CASE WHEN held.rep IS DISTINCT FROM booked.rep AND held.rep IS NOT NULL THEN held.team
+         ELSE coalesce(held.team, booked.team) END AS team,
+    CASE WHEN held.rep IS DISTINCT FROM booked.rep AND held.rep IS NOT NULL THEN held.region
+         ELSE coalesce(held.region, booked.region) END AS region,
     coalesce(held.product, booked.product) AS product,
     coalesce(held.channel, booked.channel) AS channel,
     coalesce(held.campaign, booked.campaign) AS campaign,

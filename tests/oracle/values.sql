@@ -119,7 +119,7 @@ WITH count_value AS (
 ), quantile_value AS (
     SELECT kpi, group_name, window_name, ms, coalesce(ranked.n, 0) AS n
     FROM cells JOIN quantiles USING (kpi)
-    LEFT JOIN (FROM ranked WHERE rank = percent * (n - 1) // 100) AS ranked USING (kpi, group_name, window_name)
+    LEFT JOIN (FROM ranked WHERE rank = (percent * n + 99) // 100 - 1) AS ranked USING (kpi, group_name, window_name)
 ), velocity_parts AS (
     SELECT kpi, group_name, window_name,
            coalesce(any_value(totals.n) FILTER (fact = 'deal_won'), 0) AS won,

@@ -24,6 +24,7 @@ from aiokafka.structs import ConsumerRecord
 from streamproc.bus.follow import read
 from streamproc.bus.publish import Publisher, Record
 from streamproc.bus.task import Connection
+from streamproc.bus.topics import partials_topic
 from streamproc.events import EVENT_TOPICS
 
 SETTLE_S = 120.0
@@ -91,7 +92,7 @@ class Cluster:
 
     async def _settle(self) -> None:
         await _caught_up(self.bootstrap, f"{self.app}-facts", EVENT_TOPICS)
-        await _caught_up(self.bootstrap, f"{self.app}-kpis", ("kpi.partials",))
+        await _caught_up(self.bootstrap, f"{self.app}-kpis", (partials_topic(self.app),))
 
     def committed(self, stage: str, topics: Iterable[str]) -> int:
         """Sum of the stage's committed offsets: how far it has come."""

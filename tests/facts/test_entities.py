@@ -1,0 +1,124 @@
+"""Entities: what a batch emits, when they are dropped, and that their state is all there is."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+from support.build import DAY_MS, decoded, ms
+
+from streamproc.facts.entities import LIVES, Entities
+from streamproc.facts.reference import Reference
+
+NOW = ms("09:00")
+
+
+def apply(entities: Entities, kind: str, name: str, time: str = "09:00", arrival: int = NOW, **data: object) -> None:
+    event = decoded(kind, name, time, **data)
+    entities.apply(event, event.time_ms, arrival)
+
+
+def emitted(entities: Entities) -> dict[str, int]:
+    found: Counter[str] = Counter()
+    for fact, times in entities.differences():
+        found[fact.name] += times
+    return {name: times for name, times in found.items() if times}
+
+
+def test_a_batch_emits_differences() -> None:
+    entities = Entities(Reference())
+    apply(entities, "email.sent", "m1")
+    assert emitted(entities) == {"email_sent": 1, "email_reached": 1}
+    apply(entities, "email.opened", "m1", "09:10")
+    assert emitted(entities) == {"email_opened": 1}
+    apply(entities, "email.opened", "m1", "09:20")
+    assert emitted(entities) == {}
+    apply(entities, "email.bounced", "m1", "09:30")
+    assert emitted(entities) == {
+        "email_bounced": 1, "email_opened": -1, "email_reached": -1, "anomaly/engaged_unreached": 1,
+    }  # fmt: skip
+    assert emitted(entities) == {}
+
+
+def test_families_without_a_life_pass() -> None:
+    entities = Entities(Reference())
+    apply(entities, "call.logged", "c1", rep="ann")
+    apply(entities, "research.logged", "ann", rep="ann", duration_s=1)
+    assert (entities.lives, emitted(entities), entities.take_dirty()) == ({}, {}, [])
+
+
+@pytest.mark.parametrize(
+    ("kind", "days"), [("email.sent", 97), ("message.sent", 97), ("meeting.booked", 97), ("deal.created", 800)]
+)
+def test_entities_are_dropped_when_nothing_has_arrived_for_long(kind: str, days: int) -> None:
+    entities = Entities(Reference())
+    apply(entities, kind, "1")
+    emitted(entities)
+    ((subject, state),) = entities.take_dirty()
+    assert state is not None
+    assert LIVES[subject.partition("/")[0]].keep_days == days
+    entities.expire(NOW + (days - 1) * DAY_MS)
+    assert subject in entities.lives
+    entities.expire(NOW + days * DAY_MS)
+    assert subject not in entities.lives
+    assert emitted(entities) == {}  # what it counted stays counted
+    assert entities.take_dirty() == [(subject, None)]
+
+
+def test_an_arrival_keeps_an_entity_whatever_the_time_of_its_event() -> None:
+    entities = Entities(Reference())
+    apply(entities, "email.sent", "m1")
+    apply(entities, "email.opened", "m1", "09:10", arrival=NOW + 60 * DAY_MS)
+    emitted(entities)
+    entities.expire(NOW + 97 * DAY_MS)
+    assert "email/m1" in entities.lives
+    entities.expire(NOW + 157 * DAY_MS)
+    assert "email/m1" not in entities.lives
+
+
+def test_orphans_are_counted_when_they_are_dropped() -> None:
+    entities = Entities(Reference())
+    apply(entities, "email.opened", "m1")
+    apply(entities, "email.sent", "m2")
+    apply(entities, "message.replied", "x1")
+    emitted(entities)
+    entities.expire(NOW + 97 * DAY_MS)
+    assert entities.orphans == 2
+
+
+def test_a_dropped_entity_may_begin_anew() -> None:
+    entities = Entities(Reference())
+    apply(entities, "email.sent", "m1")
+    emitted(entities)
+    entities.expire(NOW + 97 * DAY_MS)
+    apply(entities, "email.sent", "m1", "10:00", arrival=NOW + 97 * DAY_MS)
+    assert emitted(entities)["email_sent"] == 1
+    ((_, state),) = entities.take_dirty()
+    assert state is not None  # not deleted: it lives again
+    entities.expire(NOW + 193 * DAY_MS)
+    assert "email/m1" in entities.lives
+    entities.expire(NOW + 194 * DAY_MS)
+    assert "email/m1" not in entities.lives
+
+
+def test_a_restored_entity_goes_on_and_expires_as_before() -> None:
+    kept: dict[str, bytes] = {}
+    entities = Entities(Reference())
+    for kind, name in (("email.sent", "m1"), ("deal.created", "d1"), ("meeting.booked", "v1"), ("message.sent", "x1")):
+        apply(entities, kind, name, rep="ann")
+    emitted(entities)
+    kept = {subject: state for subject, state in entities.take_dirty() if state is not None}
+    again = Entities(Reference())
+    for subject, state in kept.items():
+        again.restore(subject, state)
+    assert emitted(again) == {}
+    for one in (entities, again):
+        apply(one, "email.replied", "m1", "10:00", arrival=NOW + DAY_MS)
+        apply(one, "deal.won", "d1", "10:00")
+        apply(one, "meeting.held", "v1", "10:00")
+        apply(one, "message.replied", "x1", "10:00")
+    assert sorted(again.differences()) == sorted(entities.differences())
+    assert dict(again.take_dirty()) == dict(entities.take_dirty())
+    for one in (entities, again):
+        one.expire(NOW + 97 * DAY_MS)
+    assert set(again.lives) == set(entities.lives) == {"email/m1", "deal/d1"}
