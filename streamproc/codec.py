@@ -30,7 +30,10 @@ _JSON = msgspec.json.Decoder()
 
 def decode(raw: bytes | None) -> Event | Rejection:
     """A canonical event from the bytes of a record."""
-    return _decode(raw, _EVENTS)
+    event = _decode(raw, _EVENTS)
+    if isinstance(event, Event) and not EARLIEST <= event.time <= LATEST:
+        return Rejection("schema", f"`$.time`: expected a time from {EARLIEST:%Y-%m-%d} to {LATEST:%Y-%m-%d}")
+    return event
 
 
 def decode_reference(raw: bytes | None) -> Event | Rejection:
@@ -52,8 +55,6 @@ def _decode(raw: bytes | None, typed: msgspec.json.Decoder[Event]) -> Event | Re
         return _invalid(raw, str(error))
     except (msgspec.DecodeError, RecursionError) as error:
         return Rejection("not_json", f"expected a JSON object: {error}")
-    if not EARLIEST <= event.time <= LATEST:
-        return Rejection("schema", f"`$.time`: expected a time from {EARLIEST:%Y-%m-%d} to {LATEST:%Y-%m-%d}")
     wrong = subject_error(event)
     return Rejection("schema", wrong) if wrong else event
 

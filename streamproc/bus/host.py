@@ -43,6 +43,7 @@ class TaskHost:
         self.loop_beat_at = time.monotonic()
         self._starting: asyncio.Task[None] | None = None
         self._assigned = False
+        self._stopping = False
         self._rebalancing_since: float | None = None
         self._records = 0
         self._runner: asyncio.Task[None] | None = None
@@ -51,10 +52,10 @@ class TaskHost:
         self._runner = asyncio.create_task(self._run())
 
     async def stop(self) -> None:
-        """Commit what is processed and let all tasks go."""
+        """Take no more, commit what is processed and let all tasks go."""
+        self._stopping = True
         if self._runner is not None:
-            self._runner.cancel()
-            await asyncio.gather(self._runner, return_exceptions=True)
+            await asyncio.gather(self._runner, return_exceptions=True)  # not cancelled: it may be in a transaction
         if self._starting is not None:
             self._starting.cancel()
             await asyncio.gather(self._starting, return_exceptions=True)
@@ -100,7 +101,7 @@ class TaskHost:
     def process(self, batch: Batch) -> None:
         """One batch of one partition, to its task. Synchronous: state is only seen at a batch's boundary."""
         task = self.tasks.get(batch.tp.partition)
-        if task is None or self.failed.done():
+        if task is None or self._stopping or self.failed.done():
             return
         began = time.perf_counter()
         try:
@@ -166,7 +167,7 @@ class TaskHost:
     async def _run(self) -> None:
         """Checkpoints and ticks until stopped or failed."""
         next_tick = time.monotonic()
-        while not self.failed.done():
+        while not self.failed.done() and not self._stopping:
             busy = self._records >= BUSY_RECORDS
             await asyncio.sleep(BUSY_S if busy else IDLE_S)
             late = time.monotonic() - self.loop_beat_at - (BUSY_S if busy else IDLE_S)

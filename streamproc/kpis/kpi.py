@@ -243,6 +243,7 @@ class Catalogue:
             for name in {*kpi.facts, *kpi.levels}:
                 by_fact.setdefault(name, []).append(kpi)
                 sets.setdefault(name, set()).update(kpi.by)
+        object.__setattr__(self, "_by_name", {kpi.name: kpi for kpi in self.kpis})
         object.__setattr__(self, "_by_fact", by_fact)
         object.__setattr__(self, "_sets", {name: frozenset(found) for name, found in sets.items()})
 
@@ -255,4 +256,4 @@ class Catalogue:
         return self._sets.get(fact)  # type: ignore[attr-defined, no-any-return]
 
     def __getitem__(self, name: str) -> Kpi:
-        return next(kpi for kpi in self.kpis if kpi.name == name)
+        return self._by_name[name]  # type: ignore[attr-defined, no-any-return]

@@ -51,6 +51,7 @@ class Calendar:
     def __init__(self, zone: str = "UTC") -> None:
         self.zone = ZoneInfo(zone)
         self.day_start = lru_cache(maxsize=65_536)(self._day_start)
+        self.window_start = lru_cache(maxsize=256)(self._window_start)
 
     def _day_start(self, minute_ms: int) -> int:
         return self._midnight(self._local_date(minute_ms))
@@ -61,7 +62,7 @@ class Calendar:
     def _midnight(self, day: date) -> int:
         return int(datetime(day.year, day.month, day.day, tzinfo=self.zone).timestamp()) * 1000
 
-    def window_start(self, window: str, as_of_ms: int) -> int | None:
+    def _window_start(self, window: str, as_of_ms: int) -> int | None:
         """Start of a window as of a time; None for `all`."""
         if window == ALL:
             return None

@@ -29,8 +29,10 @@ def test_partitions_are_those_of_the_stages_except_for_reference_data() -> None:
     }
 
 
-def test_changelogs_belong_to_the_application() -> None:
-    assert by_name("blue").keys() - by_name("green").keys() == {"blue-facts-changelog", "blue-kpis-changelog"}
+def test_state_and_partial_sums_belong_to_the_application() -> None:
+    own = {"blue-facts-changelog", "blue-kpis-changelog", "kpi.partials.blue"}
+    assert by_name("blue").keys() - by_name("green").keys() == own
+    assert "kpi.partials" in by_name("streamproc")
 
 
 def test_whatever_is_deleted_by_age_is_stamped_on_arrival() -> None:
