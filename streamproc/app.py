@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import signal
 import tempfile
+import threading
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -39,6 +41,7 @@ from streamproc.windows.calendar import Calendar
 log = logging.getLogger(__name__)
 
 QUEUE_BATCHES = 8  # fetched batches that wait for the agent; beyond that fetching pauses
+FORCED_END_S = 30.0  # after the wish to end; less than what supervisors wait before SIGKILL
 STALLED_S = 30.0  # an event loop that has not moved for so long is not alive
 
 
@@ -76,15 +79,18 @@ class Worker:
             )
             await server.start()
             stack.push_async_callback(server.stop)
-            follower = ReferenceFollower(self.connection.consumer(), self.reference, self._on_reference)
+            host.start()
+            stack.push_async_callback(host.stop)  # also where Faust does not get as far as the second one below
+            follower = ReferenceFollower(
+                self.connection.consumer(), self.reference, self._on_reference, lambda e: host.fail(e, "reference data")
+            )
             stack.push_async_callback(follower.stop)
             await follower.start()
             folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="streamproc-"))
-            await stack.enter_async_context(faust_app_running(self._faust(host, Path(folder)), stop_timeout=30))
+            await stack.enter_async_context(_faust_running(self._faust(host, Path(folder)), host))
             meter = LagMeter(self.connection.consumer(), lambda: list(host.tasks.values()), self.metrics)
             stack.push_async_callback(meter.stop)
             await meter.start()
-            host.start()
             stack.push_async_callback(host.stop)
             yield host
 
@@ -157,6 +163,35 @@ class Worker:
         return app
 
 
+@asynccontextmanager
+async def _faust_running(app: Any, host: TaskHost) -> AsyncIterator[None]:
+    """Run the Faust app; its crash is the worker's failure and the worker's failure its end, also while it starts."""
+
+    async def watch() -> None:
+        await app._crashed.wait()
+        host.fail(app.crash_reason or RuntimeError("Faust ended by itself"), "Faust")
+
+    async def end() -> None:
+        await app.crash(await asyncio.shield(host.failed))
+
+    watchers = [asyncio.create_task(watch()), asyncio.create_task(end())]
+    try:
+        async with faust_app_running(app, stop_timeout=30):
+            yield
+    finally:
+        for watcher in watchers:
+            watcher.cancel()
+
+
+def _end_by_force(stopped: asyncio.Event) -> threading.Timer:
+    """Ask for the end, and force it when it takes too long: a broker that is away can hold up every commit."""
+    stopped.set()
+    timer = threading.Timer(FORCED_END_S, os._exit, (1,))
+    timer.daemon = True
+    timer.start()
+    return timer
+
+
 async def run_worker(settings: Settings, stage: Stage, on_ready: Callable[[], None] | None = None) -> int:
     """Run a worker until SIGTERM or SIGINT; returns the exit code, 1 after a failure (then a restart is safe).
 
@@ -164,15 +199,22 @@ async def run_worker(settings: Settings, stage: Stage, on_ready: Callable[[], No
     """
     stopped = asyncio.Event()
     loop = asyncio.get_running_loop()
+    forced: list[threading.Timer] = []
+
+    def end() -> None:
+        forced.append(_end_by_force(stopped))
+
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stopped.set)
+        loop.add_signal_handler(number, end)
     worker = Worker(settings, stage)
     async with worker.running() as host:
         if on_ready is not None:
             on_ready()
-        host.failed.add_done_callback(lambda _: stopped.set())
+        host.failed.add_done_callback(lambda _: end())
         await stopped.wait()
         failure = host.failed.result() if host.failed.done() else None
+    for timer in forced:
+        timer.cancel()
     if isinstance(failure, OffsetsLost):
         raise failure
     return 0 if failure is None else 1

@@ -16,6 +16,7 @@ from streamproc.facts.reference import Reference
 log = logging.getLogger(__name__)
 
 Changed = Callable[[], None]
+Failed = Callable[[BaseException], None]
 
 
 async def read(consumer: AIOKafkaConsumer, topic: str, *, follow: bool) -> AsyncIterator[list[ConsumerRecord]]:
@@ -54,10 +55,17 @@ async def topic_partitions(consumer: AIOKafkaConsumer, topic: str) -> list[Topic
 class ReferenceFollower:
     """Keeps a `Reference` up to date from `sales.reference`; `loaded` is set when it has been read to its end."""
 
-    def __init__(self, consumer: AIOKafkaConsumer, reference: Reference, changed: Changed) -> None:
+    def __init__(
+        self,
+        consumer: AIOKafkaConsumer,
+        reference: Reference,
+        changed: Changed,
+        failed: Failed,
+    ) -> None:
         self.consumer = consumer
         self.reference = reference
         self.changed = changed
+        self.failed = failed  # told when following ends by an error: stale reference data would go unnoticed
         self.loaded = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
@@ -70,6 +78,11 @@ class ReferenceFollower:
         if self._task.done():
             waiting.cancel()
             self._task.result()
+        self._task.add_done_callback(self._on_end)
+
+    def _on_end(self, task: asyncio.Task[None]) -> None:
+        if not task.cancelled():
+            self.failed(task.exception() or RuntimeError("the reference data is no longer followed"))
 
     async def stop(self) -> None:
         if self._task is not None:

@@ -50,6 +50,7 @@ class TaskHost:
 
     def start(self) -> None:
         self._runner = asyncio.create_task(self._run())
+        self._runner.add_done_callback(lambda runner: self._watch(runner, "checkpoint loop"))
 
     async def stop(self) -> None:
         """Take no more, commit what is processed and let all tasks go."""
@@ -59,8 +60,7 @@ class TaskHost:
         if self._starting is not None:
             self._starting.cancel()
             await asyncio.gather(self._starting, return_exceptions=True)
-        if not self.failed.done():
-            await self._checkpoint_all()
+        await self._checkpoint_all()
         await asyncio.gather(*(task.stop() for task in self.tasks.values()), return_exceptions=True)
         self.tasks.clear()
 
@@ -73,6 +73,7 @@ class TaskHost:
         self._rebalancing_since = self._rebalancing_since or time.monotonic()
         previous = self._starting
         self._starting = asyncio.create_task(self._take_over(assigned, previous))
+        self._starting.add_done_callback(lambda starting: self._watch(starting, "assignment"))
 
     async def ready(self) -> None:
         """Wait until every assigned task is ready. A failure is told by `failed`; then this never returns."""
@@ -85,8 +86,7 @@ class TaskHost:
         """Commit what is processed: by the time others take over, it is there for them to read."""
         self._assigned = False
         self._rebalancing_since = time.monotonic()
-        if not self.failed.done():
-            await self._checkpoint_all()
+        await self._checkpoint_all()
         for task in self.tasks.values():
             task.running = False
 
@@ -102,12 +102,12 @@ class TaskHost:
         """One batch of one partition, to its task. Synchronous: state is only seen at a batch's boundary."""
         task = self.tasks.get(batch.tp.partition)
         if task is None or self._stopping or self.failed.done():
-            return
+            return  # its partition is moving, or this worker ends: it will be read again where its task goes on
         began = time.perf_counter()
         try:
             self._records += task.process(batch)
         except Exception as error:
-            self._fail(error, f"batch of {batch.tp.topic} partition {batch.tp.partition}")
+            self.fail(error, f"batch of {batch.tp.topic} partition {batch.tp.partition}")
             return
         self.last_batch_at = time.monotonic()
         self.metrics.event_processing_seconds.labels(self.connection.group).observe(time.perf_counter() - began)
@@ -148,7 +148,7 @@ class TaskHost:
                     f"partition {partition} of {', '.join(sorted(missing))} went to another worker; "
                     "expected the same partition count in all topics of a stage"
                 )
-                self._fail(error, "assignment")
+                self.fail(error, "assignment")
 
     async def _start_task(self, partition: int) -> None:
         inputs = [TopicPartition(topic, partition) for topic in self.inputs.topics]
@@ -160,7 +160,7 @@ class TaskHost:
             raise
         except Exception as error:
             await task.stop()
-            self._fail(error, f"start of task {partition}")
+            self.fail(error, f"start of task {partition}")
             return
         self.tasks[partition] = task
 
@@ -181,13 +181,14 @@ class TaskHost:
 
     def _tick(self, now_ms: int) -> None:
         for task in self.tasks.values():
-            if task.running:
-                try:
-                    task.stage.on_tick(now_ms)
-                except Exception as error:
-                    self._fail(error, f"tick of task {task.partition}")
+            try:
+                task.tick(now_ms)
+            except Exception as error:
+                self.fail(error, f"tick of task {task.partition}")
 
     async def _checkpoint_all(self) -> None:
+        if self.failed.done():
+            return
         tasks = list(self.tasks.values())
         results = await asyncio.gather(*(task.checkpoint() for task in tasks), return_exceptions=True)
         now_ms = int(time.time() * 1000)
@@ -196,9 +197,15 @@ class TaskHost:
                 self.metrics.committed(task.partition, now_ms, result)
             elif isinstance(result, BaseException):
                 self.metrics.commit_failures_total.inc()
-                self._fail(result, "checkpoint")
+                self.fail(result, "checkpoint")
 
-    def _fail(self, error: BaseException, where: str) -> None:
+    def _watch(self, done: asyncio.Task[None], where: str) -> None:
+        """An exception in a background task is a failure of the worker, never silence."""
+        if not done.cancelled() and done.exception() is not None:
+            self.fail(done.exception() or RuntimeError(where), where)
+
+    def fail(self, error: BaseException, where: str) -> None:
+        """The first failure ends the worker; from here on nothing is committed."""
         if not self.failed.done():
             log.error("%s: %s failed: %s: %s", self.connection.group, where, type(error).__name__, error)
             self.failed.set_result(error)

@@ -50,6 +50,8 @@ class LagMeter:
         ends = await self.consumer.end_offsets([tp for task in tasks for tp in task.inputs])
         now_ms = int(time.time() * 1000)
         for task in tasks:
+            if not task.running:  # revoked meanwhile: its gauges belong to the new owner
+                continue
             for tp in task.inputs:
                 behind = max(0, ends[tp] - task.next.get(tp, 0))
                 arrived_ms = task.arrived_ms.get(tp)

@@ -97,6 +97,7 @@ class Task:
     next: dict[TopicPartition, int] = field(default_factory=dict)
     arrived_ms: dict[TopicPartition, int] = field(default_factory=dict)  # arrival of the last record processed
     running: bool = False
+    broken: bool = False  # a batch, tick or checkpoint failed half way: what is in memory may never be committed
     restored: int = 0
     _committed: dict[TopicPartition, int] = field(default_factory=dict)
     _producer: AIOKafkaProducer | None = None
@@ -120,6 +121,15 @@ class Task:
             producer, self._producer = self._producer, None
             await producer.stop()
 
+    def tick(self, now_ms: int) -> None:
+        """Let the stage see the clock."""
+        if self.running:
+            try:
+                self.stage.on_tick(now_ms)
+            except BaseException:
+                self.broken = True
+                raise
+
     def process(self, batch: Batch) -> int:
         """Process a batch; records below the next offset were seen before and are skipped. Returns their number."""
         tp = TopicPartition(batch.tp.topic, batch.tp.partition)
@@ -129,7 +139,11 @@ class Task:
         if batch.records and batch.records[0].offset < start:
             batch = Batch(batch.tp, [r for r in batch.records if r.offset >= start], batch.next_offset)
         if batch.records:
-            self.stage.on_batch(batch)
+            try:
+                self.stage.on_batch(batch)
+            except BaseException:
+                self.broken = True
+                raise
             self.arrived_ms[tp] = batch.records[-1].timestamp
         self.next[tp] = max(start, batch.next_offset)
         return len(batch.records)
@@ -140,22 +154,28 @@ class Task:
         A failure leaves nothing behind, and must end the process.
         """
         async with self._lock:
-            if not self.running or self._producer is None:
+            if self.broken or not self.running or self._producer is None:
                 return None
-            cut, offsets = self.stage.take_cut(), dict(self.next)  # one consistent cut: no await in between
-            if cut is None and offsets == self._committed:
-                return None
-            began = time.monotonic()
-            producer = self._producer
-            await producer.begin_transaction()
-            if cut is not None:
-                await self._send(producer, cut)
-            await producer.send_offsets_to_transaction(offsets, self.connection.group)
-            await producer.commit_transaction()
-            self._committed = offsets
-            if cut is not None:
-                cut.committed()
-            return time.monotonic() - began
+            try:
+                return await self._commit(self._producer)
+            except BaseException:
+                self.broken = True  # the cut is gone with the transaction
+                raise
+
+    async def _commit(self, producer: AIOKafkaProducer) -> float | None:
+        cut, offsets = self.stage.take_cut(), dict(self.next)  # one consistent cut: no await in between
+        if cut is None and offsets == self._committed:
+            return None
+        began = time.monotonic()
+        await producer.begin_transaction()
+        if cut is not None:
+            await self._send(producer, cut)
+        await producer.send_offsets_to_transaction(offsets, self.connection.group)
+        await producer.commit_transaction()
+        self._committed = offsets
+        if cut is not None:
+            cut.committed()
+        return time.monotonic() - began
 
     async def _send(self, producer: AIOKafkaProducer, cut: Cut) -> None:
         changelog = self.connection.changelog

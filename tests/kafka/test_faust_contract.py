@@ -11,6 +11,7 @@ from faust.app.base import App
 from faust.transport.consumer import Consumer
 from faust.transport.drivers import aiokafka as driver
 from faust.types import AppT
+from mode import Service
 
 from streamproc.bus import batches
 
@@ -52,6 +53,11 @@ def test_positions_are_where_they_are_read() -> None:
     assert isinstance(TopicPartitionState.position, property)
     assert parameters(Assignment.state_value) == ["self", "tp"]
     assert isinstance(Assignment.tps, property)
+
+
+def test_a_crash_is_seen_by_its_event() -> None:
+    assert "self._crashed.set()" in inspect.getsource(Service)
+    assert "crash_reason" in inspect.getsource(Service)
 
 
 def test_faust_finds_the_transport_by_its_scheme() -> None:
