@@ -85,6 +85,8 @@ class KpisTask:
     wall: bool
 
     def on_batch(self, batch: Batch) -> None:
+        if self.wall:  # else facts since the last tick would wait for the next one
+            self.stage.on_tick(int(time.time() * 1000))
         self.stage.on_batch(batch.records)
         if not self.wall:
             self.stage.on_tick(self.stage.event_clock_ms)
