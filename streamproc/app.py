@@ -9,7 +9,7 @@ import signal
 import tempfile
 import threading
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from hashlib import sha256
 from pathlib import Path
@@ -192,7 +192,7 @@ def _end_by_force(stopped: asyncio.Event) -> threading.Timer:
     return timer
 
 
-async def run_worker(settings: Settings, stage: Stage, on_ready: Callable[[], None] | None = None) -> int:
+async def run_worker(settings: Settings, stage: Stage) -> int:
     """Run a worker until SIGTERM or SIGINT; returns the exit code, 1 after a failure (then a restart is safe).
 
     Raises OffsetsLost, BrokerUnavailable and TopicsMissing where starting again would not help.
@@ -208,8 +208,6 @@ async def run_worker(settings: Settings, stage: Stage, on_ready: Callable[[], No
         loop.add_signal_handler(number, end)
     worker = Worker(settings, stage)
     async with worker.running() as host:
-        if on_ready is not None:
-            on_ready()
         host.failed.add_done_callback(lambda _: end())
         await stopped.wait()
         failure = host.failed.result() if host.failed.done() else None

@@ -39,7 +39,6 @@ class TaskHost:
         self.metrics = metrics
         self.tasks: dict[int, Task] = {}
         self.failed: asyncio.Future[BaseException] = asyncio.get_running_loop().create_future()
-        self.last_batch_at = 0.0
         self.loop_beat_at = time.monotonic()
         self._starting: asyncio.Task[None] | None = None
         self._assigned = False
@@ -109,7 +108,6 @@ class TaskHost:
         except Exception as error:
             self.fail(error, f"batch of {batch.tp.topic} partition {batch.tp.partition}")
             return
-        self.last_batch_at = time.monotonic()
         self.metrics.event_processing_seconds.labels(self.connection.group).observe(time.perf_counter() - began)
 
     async def _take_over(self, assigned: set[TP], previous: asyncio.Task[None] | None) -> None:

@@ -9,7 +9,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
 
@@ -98,7 +99,6 @@ class Task:
     arrived_ms: dict[TopicPartition, int] = field(default_factory=dict)  # arrival of the last record processed
     running: bool = False
     broken: bool = False  # a batch, tick or checkpoint failed half way: what is in memory may never be committed
-    restored: int = 0
     _committed: dict[TopicPartition, int] = field(default_factory=dict)
     _producer: AIOKafkaProducer | None = None
     _lock: asyncio.Lock = field(default_factory=asyncio.Lock)
@@ -109,7 +109,6 @@ class Task:
         await self._producer.start()  # InitProducerId: from here on no predecessor can commit
         state = await self._read_changelog()
         self.stage.restore(state)
-        self.restored = len(state)
         self.next = await self._offsets(bool(state))
         self._committed = dict(self.next)
         self.running = True
@@ -124,11 +123,8 @@ class Task:
     def tick(self, now_ms: int) -> None:
         """Let the stage see the clock."""
         if self.running:
-            try:
+            with self._whole():
                 self.stage.on_tick(now_ms)
-            except BaseException:
-                self.broken = True
-                raise
 
     def process(self, batch: Batch) -> int:
         """Process a batch; records below the next offset were seen before and are skipped. Returns their number."""
@@ -139,11 +135,8 @@ class Task:
         if batch.records and batch.records[0].offset < start:
             batch = Batch(batch.tp, [r for r in batch.records if r.offset >= start], batch.next_offset)
         if batch.records:
-            try:
+            with self._whole():
                 self.stage.on_batch(batch)
-            except BaseException:
-                self.broken = True
-                raise
             self.arrived_ms[tp] = batch.records[-1].timestamp
         self.next[tp] = max(start, batch.next_offset)
         return len(batch.records)
@@ -156,11 +149,17 @@ class Task:
         async with self._lock:
             if self.broken or not self.running or self._producer is None:
                 return None
-            try:
+            with self._whole():  # a cut that was taken is gone with its transaction
                 return await self._commit(self._producer)
-            except BaseException:
-                self.broken = True  # the cut is gone with the transaction
-                raise
+
+    @contextmanager
+    def _whole(self) -> Iterator[None]:
+        """What fails in here has been done in part: the task is broken from then on."""
+        try:
+            yield
+        except BaseException:
+            self.broken = True
+            raise
 
     async def _commit(self, producer: AIOKafkaProducer) -> float | None:
         cut, offsets = self.stage.take_cut(), dict(self.next)  # one consistent cut: no await in between
