@@ -29,6 +29,7 @@ from streamproc.bus.task import Stage as TaskStage
 from streamproc.bus.topics import describe, partials_topic, table
 from streamproc.events import EVENT_TOPICS
 from streamproc.facts.reference import Reference
+from streamproc.facts.reject_limit import TooManyRejected
 from streamproc.kpis.catalogue import catalogue
 from streamproc.kpis.kpi import Catalogue
 from streamproc.outputs.http import MetricsServer
@@ -42,6 +43,7 @@ log = logging.getLogger(__name__)
 
 QUEUE_BATCHES = 8  # fetched batches that wait for the agent; beyond that fetching pauses
 FORCED_END_S = 30.0  # after the wish to end; less than what supervisors wait before SIGKILL
+NEEDS_PERSON = (OffsetsLost, TooManyRejected)  # failures after which starting again does not help
 STALLED_S = 30.0  # an event loop that has not moved for so long is not alive
 
 
@@ -115,7 +117,7 @@ class Worker:
         return Inputs((self.partials,), self._new_kpis, self._drop_kpis)
 
     def _new_facts(self, partition: int) -> TaskStage:
-        stage = FactsStage(self.catalogue, self.reference)
+        stage = FactsStage(self.catalogue, self.reference, self.settings.reject_limit)
         return FactsTask(partition, stage, self.metrics, self.partials, self.partitions, self.settings.clock == "wall")
 
     def _new_kpis(self, partition: int) -> TaskStage:
@@ -195,7 +197,7 @@ def _end_by_force(stopped: asyncio.Event) -> threading.Timer:
 async def run_worker(settings: Settings, stage: Stage) -> int:
     """Run a worker until SIGTERM or SIGINT; returns the exit code, 1 after a failure (then a restart is safe).
 
-    Raises OffsetsLost, BrokerUnavailable and TopicsMissing where starting again would not help.
+    Raises OffsetsLost and TooManyRejected, which need a person, and BrokerUnavailable and TopicsMissing.
     """
     stopped = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -213,7 +215,7 @@ async def run_worker(settings: Settings, stage: Stage) -> int:
         failure = host.failed.result() if host.failed.done() else None
     for timer in forced:
         timer.cancel()
-    if isinstance(failure, OffsetsLost):
+    if isinstance(failure, NEEDS_PERSON):
         raise failure
     return 0 if failure is None else 1
 

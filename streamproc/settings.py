@@ -29,6 +29,9 @@ class Settings(BaseSettings):
     business_timezone: str = Field("UTC", description="time zone of calendar windows")
     stages: list[str] = Field(default=[], description="order of deal stages where none is defined by reference data")
     instance: str = Field("", description="stable name of this worker in its group; default: host and port")
+    reject_limit: float = Field(
+        0.5, ge=0, le=1, description="share of 10,000 records of a topic that may be refused; 1: any"
+    )
     max_series: int = Field(200_000, ge=1, description="cap on exposed series")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="log level")
     pseudonym_key: SecretStr | None = Field(None, description="secret key of pseudonyms, for `import csv`")

@@ -12,6 +12,7 @@ from aiokafka import TopicPartition
 from faust.types import TP
 
 from streamproc.bus.batches import Batch
+from streamproc.bus.kill_points import passing
 from streamproc.bus.task import Connection, Stage, Task
 from streamproc.outputs.own_metrics import OwnMetrics
 
@@ -85,6 +86,7 @@ class TaskHost:
         """Commit what is processed: by the time others take over, it is there for them to read."""
         self._assigned = False
         self._rebalancing_since = time.monotonic()
+        passing("revoke")
         await self._checkpoint_all()
         for task in self.tasks.values():
             task.running = False

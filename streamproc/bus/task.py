@@ -17,6 +17,7 @@ from typing import Any, NamedTuple, Protocol
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
 from streamproc.bus.batches import Batch
+from streamproc.bus.kill_points import passing
 from streamproc.bus.record_batches import batches
 from streamproc.pipeline import State
 
@@ -108,6 +109,7 @@ class Task:
         self._producer = self.connection.producer(f"{self.connection.group}-{self.partition}")
         await self._producer.start()  # InitProducerId: from here on no predecessor can commit
         state = await self._read_changelog()
+        passing("recovery")
         self.stage.restore(state)
         self.next = await self._offsets(bool(state))
         self._committed = dict(self.next)
@@ -137,6 +139,7 @@ class Task:
         if batch.records:
             with self._whole():
                 self.stage.on_batch(batch)
+            passing("batch")
             self.arrived_ms[tp] = batch.records[-1].timestamp
         self.next[tp] = max(start, batch.next_offset)
         return len(batch.records)
@@ -170,7 +173,9 @@ class Task:
         if cut is not None:
             await self._send(producer, cut)
         await producer.send_offsets_to_transaction(offsets, self.connection.group)
+        passing("transaction")
         await producer.commit_transaction()
+        passing("committed")
         self._committed = offsets
         if cut is not None:
             cut.committed()
