@@ -67,12 +67,16 @@ class EmbeddedKafka:
     """One Apache Kafka node on 127.0.0.1, a child process that ends with this one, whatever ends it.
 
     `data_dir`: where its data and log live; kept, and used again on the next start. None: a temporary directory,
-    removed at `stop`. `port`: 0 takes a free one. As a context manager it starts on entry and stops on exit.
+    removed at `stop`. `port`: 0 takes a free one. `config`: lines of broker configuration beside or instead of ours;
+    {host}, {port} and {controller_port} are filled in. As a context manager it starts on entry and stops on exit.
     """
 
-    def __init__(self, data_dir: Path | None = None, port: int = 0, start_timeout_s: float = 120.0) -> None:
+    def __init__(
+        self, data_dir: Path | None = None, port: int = 0, start_timeout_s: float = 120.0, config: str = ""
+    ) -> None:
         self._given_dir = data_dir
         self._given_port = port
+        self._given_config = config
         self._start_timeout_s = start_timeout_s
         self._dir: Path | None = None
         self._port = 0
@@ -117,7 +121,7 @@ class EmbeddedKafka:
         self._dir = _prepare(self._given_dir)
         atexit.register(self.stop)
         try:
-            config = _write_config(self._dir, port)
+            config = _write_config(self._dir, port, self._given_config)
             command = [str(java), f"-Xmx{_HEAP_MB}m", *_java_options(), "-cp", class_path]
             if not (self._dir / "log" / "meta.properties").exists():
                 step("formatting the data directory")
@@ -317,10 +321,11 @@ def _prepare(given: Path | None) -> Path:
     return given.resolve()
 
 
-def _write_config(directory: Path, port: int) -> Path:
+def _write_config(directory: Path, port: int, given: str) -> Path:
     path = directory / "server.properties"
+    config = _CONFIG + given  # of two lines for the same setting the last one holds
     path.write_text(
-        _CONFIG.format(host=_HOST, port=port, controller_port=_free_port(), log_dir=directory / "log"), encoding="utf-8"
+        config.format(host=_HOST, port=port, controller_port=_free_port(), log_dir=directory / "log"), encoding="utf-8"
     )
     return path
 

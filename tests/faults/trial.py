@@ -1,0 +1,228 @@
+"""One trial: workers of an app id of its own, kept running by a supervisor, watched, and judged at the end."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Self
+
+import orjson
+from aiokafka import TopicPartition
+from aiokafka.errors import KafkaError
+from oracle.oracle import Row, Series
+
+from faults.history import History
+from faults.pauses import Pauses
+from faults.site import PARTITIONS, Site
+from streamproc.bus.publish import Record
+from streamproc.bus.record_batches import partition_of
+from streamproc.bus.task import Connection
+from streamproc.bus.topics import TopicSpec, table
+from streamproc.events import to_ms
+from streamproc.outputs.topics import CLOCK_KEY
+from support.compare import differences
+from support.offsets import Away, Offsets
+from support.workers import Cluster, Progress
+
+LOOK_S = 0.1  # between two looks at workers and offsets
+SETTLE_S = 150.0
+MINUTE_MS = 60_000
+VALUES = "kpi.values"
+
+
+@dataclass
+class Outcome:
+    """What a trial came to. `wrong` has a line for each entry of `kpi.values` that is not the oracle's."""
+
+    events: int
+    wrong: list[str]
+    pause_s: float
+    ends: Counter[int] = field(default_factory=Counter)  # exit codes of workers that were started again; < 0: signal
+
+
+class Trial:
+    """Async context manager. `bootstrap`: where the workers go, if not straight to the broker."""
+
+    def __init__(
+        self, site: Site, app: str, history: History, *, clock: str = "event", bootstrap: str = "", **env: str
+    ) -> None:
+        self.site = site
+        self.history = history
+        self.folder = site.folder / app
+        self.folder.mkdir()
+        self.cluster = Cluster(bootstrap or site.bootstrap, app, self.folder, clock, env)
+        self.pauses = {"facts": Pauses(), "kpis": Pauses()}
+        self.progress: dict[str, Progress] = {}
+        self._offsets = Offsets(site.bootstrap)
+        self._since: dict[TopicPartition, int] = {}
+        self._looks = 0
+        self._watcher: asyncio.Task[None] | None = None
+
+    @property
+    def app(self) -> str:
+        return self.cluster.app
+
+    @property
+    def topics(self) -> list[TopicSpec]:
+        """The topics of this app alone."""
+        return [spec for spec in table(self.app, PARTITIONS) if self.app in spec.name]
+
+    async def __aenter__(self) -> Self:
+        await self.site.create(self.topics)
+        self._since = await self._offsets.ends([VALUES])
+        self._watcher = asyncio.create_task(self._watch())
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        assert self._watcher is not None
+        self._watcher.cancel()
+        await asyncio.gather(self._watcher, return_exceptions=True)
+        for process in self.cluster.workers.values():
+            process.kill()
+            process.wait()
+        await self._offsets.__aexit__(*exc)
+        if self.site.broker.is_running:
+            with contextlib.suppress(KafkaError, OSError, TimeoutError):
+                await self.site.delete(spec.name for spec in self.topics)
+
+    # What a case does.
+
+    def start(self, *names: str, **env: str) -> None:
+        """Start workers; a name begins with its stage: `facts`, `kpis-2`. `env` is for this start only."""
+        for name in names:
+            self.cluster.start(name, name.partition("-")[0], **env)
+
+    def kill(self, *names: str) -> None:
+        """SIGKILL to those that run; they are started again soon."""
+        for name in names:
+            self.cluster.signal(name, signal.SIGKILL)
+
+    async def stop(self, name: str, within_s: float = 40) -> int:
+        """SIGTERM; returns the exit code when it has ended, and does not start it again."""
+        process = self.cluster.workers.pop(name)
+        process.terminate()
+        return await asyncio.to_thread(process.wait, within_s)
+
+    async def feed(self, records: Sequence[Record], per_s: float) -> None:
+        """Publish at a steady rate."""
+        began, sent = time.monotonic(), 0
+        while sent < len(records):
+            due = min(len(records), int((time.monotonic() - began) * per_s) + 1)
+            await self.site.publish(records[sent:due])
+            sent = due
+            await asyncio.sleep(LOOK_S)
+
+    # What a case waits for.
+
+    async def until(self, condition: Callable[[], Any], what: str, timeout_s: float = 60) -> None:
+        """Wait for a condition; AssertionError with `what` when it does not come."""
+        deadline = time.monotonic() + timeout_s
+        while not condition():
+            assert self._watcher is not None
+            if self._watcher.done():
+                self._watcher.result()
+            assert time.monotonic() < deadline, f"{self.app}: not within {timeout_s:g} s: {what}. {self.describe()}"
+            await asyncio.sleep(LOOK_S / 5)
+
+    async def facts_at(self, share: float) -> None:
+        """Wait until the facts stage has committed so much of its input."""
+
+        def reached() -> bool:
+            found = self.progress.get("facts")
+            return found is not None and found.done > 0 and found.done >= share * sum(found.ends.values())
+
+        await self.until(reached, f"{share:.0%} of the facts", SETTLE_S)
+
+    async def settled(self) -> None:
+        """Wait until both stages have committed everything that is in their input topics by now."""
+        looks = self._looks + 1  # a look that is under way may have begun before
+
+        def done() -> bool:
+            return self._looks > looks and all(found.lag == 0 for found in self.progress.values())
+
+        await self.until(done, "everything committed", SETTLE_S)
+
+    async def ready(self, *names: str) -> None:
+        """Wait until workers take part with all their tasks."""
+        for name in names:
+            await asyncio.to_thread(self.cluster.wait_ready, name)
+
+    async def ended(self, name: str, code: int) -> None:
+        """Wait until a worker has ended with this exit code."""
+        await self.until(lambda: (name, code) in self.cluster.ends, f"{name} ends with {code}")
+
+    async def outcome(self) -> Outcome:
+        """Wait until all is committed, and compare every entry with the oracle's."""
+        await self.settled()
+        wrong = await self._compare()
+        pause_s = max(pauses.longest_s for pauses in self.pauses.values())
+        ends = Counter(end.code for end in self.cluster.ends)
+        return Outcome(len(self.history.events), wrong, pause_s, ends)
+
+    def describe(self) -> str:
+        """Where the trial is, and what its workers said last."""
+        progress = {stage: (found.done, found.lag) for stage, found in self.progress.items()}
+        logs = "\n".join(f"--- {name}: {self.cluster.log(name)}" for name in self.cluster.stages)
+        return f"Committed and lag: {progress}; ended: {self.cluster.ends}\n{logs}"
+
+    async def _watch(self) -> None:
+        while True:
+            self.cluster.keep_running()
+            with contextlib.suppress(Away):
+                found = {stage: await self.cluster.progress(self._offsets, stage) for stage in ("facts", "kpis")}
+                for stage, progress in found.items():
+                    self.pauses[stage].see(progress.done, progress.lag, time.monotonic())
+                self.progress = found
+                self._looks += 1
+            await asyncio.sleep(LOOK_S)
+
+    async def _compare(self) -> list[str]:
+        rows, clocks = await self._values()
+        wrong = [] if len(clocks) == PARTITIONS else [f"clock records of partitions {sorted(clocks)} only"]
+        at_ms = self.history.end_ms()
+        if self.cluster.clock == "event":
+            wrong += [f"partition {p} is as of {ms}, not {at_ms}" for p, ms in clocks.items() if ms != at_ms]
+        for partition, clock_ms in clocks.items():
+            expected = await asyncio.to_thread(self.history.expected, clock_ms // MINUTE_MS * MINUTE_MS)
+            mine = {key: row for key, row in expected.items() if partition_of(key[1].encode(), PARTITIONS) == partition}
+            wrong += differences(rows[partition], mine)
+        return wrong
+
+    async def _values(self) -> tuple[dict[int, dict[Series, Row]], dict[int, int]]:
+        """Entries of `kpi.values` written since the trial began, and the clock, by partition."""
+        rows: dict[int, dict[Series, Row]] = {partition: {} for partition in range(PARTITIONS)}
+        clocks: dict[int, int] = {}
+        consumer = Connection(self.site.bootstrap, "", "").consumer()
+        await consumer.start()
+        try:
+            consumer.assign(list(self._since))
+            for tp, offset in self._since.items():
+                consumer.seek(tp, offset)
+            ends = await consumer.end_offsets(list(self._since))
+            while any([await consumer.position(tp) < end for tp, end in ends.items()]):
+                for tp, records in (await consumer.getmany(timeout_ms=200)).items():
+                    for found in records:
+                        _apply(found, rows[tp.partition], clocks)
+        finally:
+            await consumer.stop()
+        return rows, clocks
+
+
+def _apply(found: Any, rows: dict[Series, Row], clocks: dict[int, int]) -> None:
+    kpi, _, rest = found.key.decode().partition("|")
+    row = None if found.value is None else orjson.loads(found.value)
+    if kpi == CLOCK_KEY:
+        clocks[found.partition] = to_ms(datetime.fromisoformat(row["as_of"]))
+        return
+    window, _, group = rest.partition("|")
+    key = (kpi, group, window or None)
+    if row is None:
+        rows.pop(key, None)
+    else:
+        rows[key] = Row(row["value"], row["numerator"], row["denominator"], row["n"])
