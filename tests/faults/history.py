@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import random
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 
-from oracle.oracle import Row, Series, values
+from oracle.oracle import Reference, Row, Series, values
 
 from streamproc.bus.publish import Record, record
 from streamproc.codec import Rejection, decode, decode_reference
@@ -37,6 +38,17 @@ class History:
         if at_ms not in self._expected:
             self._expected[at_ms] = values([line for *_, line in self.events], at_ms, reference=self.reference)
         return self._expected[at_ms]
+
+    def refused(self) -> Counter[tuple[bytes, bytes]]:
+        """Key and value of the records that cannot be taken, and how often each is sent."""
+        rates = Reference(self.reference, "EUR")
+        found: Counter[tuple[bytes, bytes]] = Counter()
+        for _, key, line in self.events:
+            event = decode(line)
+            currency = getattr(getattr(event, "data", None), "currency", None)
+            if isinstance(event, Rejection) or (currency and rates.rate(currency, event.time_ms) is None):
+                found[key, line] += 1
+        return found
 
     @property
     def setup(self) -> list[Record]:

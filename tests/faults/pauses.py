@@ -1,28 +1,22 @@
-"""The longest time in which a stage committed nothing although it had something to read."""
+"""The longest time in which a task committed nothing although it had something to read."""
 
 from __future__ import annotations
 
+from collections.abc import Hashable
+
 
 class Pauses:
-    """Told again and again how far a stage is. Begins with the first commit: the first start is no pause."""
+    """Told again and again how far each task is. Begins with its first commit: the first start is no pause."""
 
     def __init__(self) -> None:
         self.longest_s = 0.0
-        self._done: int | None = None
-        self._moved_at_s = 0.0
+        self._moved: dict[Hashable, tuple[int, float]] = {}  # how far it was, and when it came there
 
-    def see(self, done: int, lag: int | None, now_s: float) -> None:
-        """`done`: sum of committed offsets; `lag`: records behind them, None before the first commit."""
-        if lag is None:
+    def see(self, task: Hashable, done: int, lag: int, now_s: float) -> None:
+        """`done`: sum of committed offsets, 0 before the first commit; `lag`: records behind them."""
+        if done == 0:
             return
-        if self._done is None or done != self._done:
-            self._count(now_s)
-            self._done, self._moved_at_s = done, now_s
-        elif lag == 0:
-            self._moved_at_s = now_s
-        else:
-            self._count(now_s)
-
-    def _count(self, now_s: float) -> None:
-        if self._done is not None:
-            self.longest_s = max(self.longest_s, now_s - self._moved_at_s)
+        before, moved_at_s = self._moved.get(task, (done, now_s))
+        self.longest_s = max(self.longest_s, now_s - moved_at_s)
+        if done != before or lag == 0 or task not in self._moved:
+            self._moved[task] = done, now_s

@@ -1,7 +1,7 @@
 """The fault suite: `make test-faults`, or `python tests/faults/run.py [--case NAME …] [--seeds N] [--first SEED]`.
 
-Real workers on a real broker, and after every fault each entry of `kpi.values` beside an independent recount. Prints one
-table to stdout, progress to stderr. Exit code 1 at any mismatch or other failure; the logs of the workers are kept then.
+Real workers on a real broker, and after every fault each entry of `kpi.values` beside an independent recount. Prints
+one table to stdout, progress to stderr. Exit code 1 at any mismatch or other failure; the workers' logs are kept then.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from pathlib import Path
 
 sys.path[0] = str(Path(__file__).resolve().parents[1])  # in place of the folder of this file
 
-from faults.cases import CASES, Case
-from faults.site import Site
-from faults.trial import Outcome
+from faults.cases import CASES, Case  # noqa: E402
+from faults.site import Site  # noqa: E402
+from faults.trial import Outcome  # noqa: E402
 
 WRONG_SHOWN = 5
 
@@ -73,7 +73,10 @@ def show(rows: list[tuple[str, ...]]) -> None:
     head = ("case", "seeds", "events", "mismatches", "failed", "longest pause (s)")
     widths = [max(len(line[column]) for line in [head, *rows]) for column in range(len(head))]
     for line in [head, tuple("-" * width for width in widths), *rows]:
-        cells = [line[0].ljust(widths[0]), *(cell.rjust(width) for cell, width in zip(line[1:], widths[1:], strict=True))]
+        cells = [
+            line[0].ljust(widths[0]),
+            *(cell.rjust(width) for cell, width in zip(line[1:], widths[1:], strict=True)),
+        ]
         print("| " + " | ".join(cells) + " |")
 
 

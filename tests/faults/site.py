@@ -9,13 +9,13 @@ from pathlib import Path
 
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
+from support.workers import free_port
 
 from faults.history import History
 from faults.proxy import Proxy
 from streamproc.bus.embedded import EmbeddedKafka
 from streamproc.bus.publish import Publisher, Record
 from streamproc.bus.topics import TopicSpec, create, table
-from support.workers import free_port
 
 HOST = "127.0.0.1"
 # The cleaner looks twice a second, for the case of the compacted changelog.

@@ -8,42 +8,42 @@ import signal
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Self
+from itertools import chain
+from typing import Any, NamedTuple, Self
 
 import orjson
 from aiokafka import TopicPartition
 from aiokafka.errors import KafkaError
+from aiokafka.structs import ConsumerRecord
 from oracle.oracle import Row, Series
+from support.compare import differences
+from support.offsets import Away, Offsets
+from support.workers import Cluster, Progress
 
 from faults.history import History
 from faults.pauses import Pauses
 from faults.site import PARTITIONS, Site
-from streamproc.bus.publish import Record
+from streamproc.bus.publish import Publisher, Record
 from streamproc.bus.record_batches import partition_of
 from streamproc.bus.task import Connection
 from streamproc.bus.topics import TopicSpec, table
 from streamproc.events import to_ms
 from streamproc.outputs.topics import CLOCK_KEY
-from support.compare import differences
-from support.offsets import Away, Offsets
-from support.workers import Cluster, Progress
 
 LOOK_S = 0.1  # between two looks at workers and offsets
 SETTLE_S = 150.0
 MINUTE_MS = 60_000
-VALUES = "kpi.values"
+VALUES, REJECTED = "kpi.values", "sales.rejected"
 
 
-@dataclass
-class Outcome:
+class Outcome(NamedTuple):
     """What a trial came to. `wrong` has a line for each entry of `kpi.values` that is not the oracle's."""
 
     events: int
     wrong: list[str]
     pause_s: float
-    ends: Counter[int] = field(default_factory=Counter)  # exit codes of workers that were started again; < 0: signal
+    ends: Counter[int]  # exit codes of workers that were started again; < 0: signal
 
 
 class Trial:
@@ -57,7 +57,7 @@ class Trial:
         self.folder = site.folder / app
         self.folder.mkdir()
         self.cluster = Cluster(bootstrap or site.bootstrap, app, self.folder, clock, env)
-        self.pauses = {"facts": Pauses(), "kpis": Pauses()}
+        self._pauses = Pauses()
         self.progress: dict[str, Progress] = {}
         self._offsets = Offsets(site.bootstrap)
         self._since: dict[TopicPartition, int] = {}
@@ -75,7 +75,7 @@ class Trial:
 
     async def __aenter__(self) -> Self:
         await self.site.create(self.topics)
-        self._since = await self._offsets.ends([VALUES])
+        self._since = await self._offsets.ends([VALUES, REJECTED])
         self._watcher = asyncio.create_task(self._watch())
         return self
 
@@ -109,14 +109,17 @@ class Trial:
         process.terminate()
         return await asyncio.to_thread(process.wait, within_s)
 
-    async def feed(self, records: Sequence[Record], per_s: float) -> None:
-        """Publish at a steady rate."""
+    async def feed(self, records: Sequence[Record], per_s: float, until: asyncio.Event | None = None) -> None:
+        """Publish at a steady rate; when `until` is set, the rest at once."""
         began, sent = time.monotonic(), 0
-        while sent < len(records):
-            due = min(len(records), int((time.monotonic() - began) * per_s) + 1)
-            await self.site.publish(records[sent:due])
-            sent = due
-            await asyncio.sleep(LOOK_S)
+        async with Publisher(self.site.bootstrap) as publisher:
+            while sent < len(records):
+                due = min(len(records), int((time.monotonic() - began) * per_s) + 1)
+                if until is not None and until.is_set():
+                    due = len(records)
+                await publisher.publish(records[sent:due])
+                sent = due
+                await asyncio.sleep(LOOK_S)
 
     # What a case waits for.
 
@@ -130,12 +133,12 @@ class Trial:
             assert time.monotonic() < deadline, f"{self.app}: not within {timeout_s:g} s: {what}. {self.describe()}"
             await asyncio.sleep(LOOK_S / 5)
 
-    async def facts_at(self, share: float) -> None:
-        """Wait until the facts stage has committed so much of its input."""
+    async def facts_at(self, share: float, of: int) -> None:
+        """Wait until the facts stage has committed this share of so many records, and at least one."""
 
         def reached() -> bool:
             found = self.progress.get("facts")
-            return found is not None and found.done > 0 and found.done >= share * sum(found.ends.values())
+            return found is not None and found.done > share * of
 
         await self.until(reached, f"{share:.0%} of the facts", SETTLE_S)
 
@@ -148,22 +151,36 @@ class Trial:
 
         await self.until(done, "everything committed", SETTLE_S)
 
-    async def ready(self, *names: str) -> None:
-        """Wait until workers take part with all their tasks."""
-        for name in names:
-            await asyncio.to_thread(self.cluster.wait_ready, name)
+    async def shared(self, *names: str) -> None:
+        """Wait until these workers of one stage take part, and hold all partitions together, none twice."""
+        deadline = time.monotonic() + SETTLE_S
+        while True:
+            held = [await asyncio.to_thread(self._partitions, name) for name in names]
+            if all(held) and sorted(chain.from_iterable(held)) == list(range(PARTITIONS)):
+                return
+            assert time.monotonic() < deadline, f"{names} do not share the partitions: {held}. {self.describe()}"
+            await asyncio.sleep(LOOK_S)
 
-    async def ended(self, name: str, code: int) -> None:
-        """Wait until a worker has ended with this exit code."""
-        await self.until(lambda: (name, code) in self.cluster.ends, f"{name} ends with {code}")
+    def _partitions(self, name: str) -> list[int]:
+        try:
+            return list(orjson.loads(self.cluster.get(name, "/ready"))["partitions"])
+        except OSError:  # not there yet, or 503
+            return []
+
+    async def ended(self, name: str, *codes: int) -> None:
+        """Wait until a worker has ended with one of these exit codes."""
+        await self.until(lambda: any((name, code) in self.cluster.ends for code in codes), f"{name} ends with {codes}")
+
+    async def committed(self, stage: str) -> int:
+        """Sum of committed offsets, asked now."""
+        return (await self.cluster.progress(self._offsets, stage)).done
 
     async def outcome(self) -> Outcome:
         """Wait until all is committed, and compare every entry with the oracle's."""
         await self.settled()
         wrong = await self._compare()
-        pause_s = max(pauses.longest_s for pauses in self.pauses.values())
         ends = Counter(end.code for end in self.cluster.ends)
-        return Outcome(len(self.history.events), wrong, pause_s, ends)
+        return Outcome(len(self.history.events), wrong, self._pauses.longest_s, ends)
 
     def describe(self) -> str:
         """Where the trial is, and what its workers said last."""
@@ -177,10 +194,23 @@ class Trial:
             with contextlib.suppress(Away):
                 found = {stage: await self.cluster.progress(self._offsets, stage) for stage in ("facts", "kpis")}
                 for stage, progress in found.items():
-                    self.pauses[stage].see(progress.done, progress.lag, time.monotonic())
+                    for partition in range(PARTITIONS):
+                        self._pauses.see((stage, partition), *progress.of(partition), time.monotonic())
                 self.progress = found
                 self._looks += 1
             await asyncio.sleep(LOOK_S)
+
+    async def clock_ms(self) -> int:
+        """The latest of the clock records in `kpi.values`."""
+        return max((await self._values())[1].values())
+
+    async def _values(self) -> tuple[dict[int, dict[Series, Row]], dict[int, int]]:
+        """Entries of `kpi.values` and the clock, by partition."""
+        rows: dict[int, dict[Series, Row]] = {partition: {} for partition in range(PARTITIONS)}
+        clocks: dict[int, int] = {}
+        for found in await self.read(VALUES):
+            _apply(found, rows[found.partition], clocks)
+        return rows, clocks
 
     async def _compare(self) -> list[str]:
         rows, clocks = await self._values()
@@ -192,29 +222,41 @@ class Trial:
             expected = await asyncio.to_thread(self.history.expected, clock_ms // MINUTE_MS * MINUTE_MS)
             mine = {key: row for key, row in expected.items() if partition_of(key[1].encode(), PARTITIONS) == partition}
             wrong += differences(rows[partition], mine)
-        return wrong
+        return wrong + await self._compare_rejected()
 
-    async def _values(self) -> tuple[dict[int, dict[Series, Row]], dict[int, int]]:
-        """Entries of `kpi.values` written since the trial began, and the clock, by partition."""
-        rows: dict[int, dict[Series, Row]] = {partition: {} for partition in range(PARTITIONS)}
-        clocks: dict[int, int] = {}
+    async def _compare_rejected(self) -> list[str]:
+        """Each record that cannot be taken must be in the dead-letter topic just once."""
+        found = Counter((record.key, record.value) for record in await self.read(REJECTED))
+        sent = self.history.refused()
+        return [
+            f"refused {found[one]} times, sent {sent[one]} times: {one}"
+            for one in found | sent
+            if found[one] != sent[one]
+        ]
+
+    async def read(self, topic: str) -> list[ConsumerRecord]:
+        """What is committed in a topic since the trial began."""
+        since = {TopicPartition(topic, p): self._since.get(TopicPartition(topic, p), 0) for p in range(PARTITIONS)}
         consumer = Connection(self.site.bootstrap, "", "").consumer()
         await consumer.start()
         try:
-            consumer.assign(list(self._since))
-            for tp, offset in self._since.items():
-                consumer.seek(tp, offset)
-            ends = await consumer.end_offsets(list(self._since))
+            consumer.assign(list(since))
+            ends = await consumer.end_offsets(list(since))
+            first = await consumer.beginning_offsets(list(since))
+            for tp, offset in since.items():
+                consumer.seek(
+                    tp, offset if first[tp] <= offset <= ends[tp] else first[tp]
+                )  # it may have been made anew
+            found = []
             while any([await consumer.position(tp) < end for tp, end in ends.items()]):
-                for tp, records in (await consumer.getmany(timeout_ms=200)).items():
-                    for found in records:
-                        _apply(found, rows[tp.partition], clocks)
+                for records in (await consumer.getmany(timeout_ms=200)).values():
+                    found += records
+            return found
         finally:
             await consumer.stop()
-        return rows, clocks
 
 
-def _apply(found: Any, rows: dict[Series, Row], clocks: dict[int, int]) -> None:
+def _apply(found: ConsumerRecord, rows: dict[Series, Row], clocks: dict[int, int]) -> None:
     kpi, _, rest = found.key.decode().partition("|")
     row = None if found.value is None else orjson.loads(found.value)
     if kpi == CLOCK_KEY:

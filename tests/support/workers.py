@@ -47,6 +47,12 @@ class Progress(NamedTuple):
     def done(self) -> int:
         return sum(self.committed.values())
 
+    def of(self, partition: int) -> tuple[int, int]:
+        """Sum of committed offsets and lag of one task."""
+        ends = {tp: end for tp, end in self.ends.items() if tp.partition == partition}
+        committed = {tp: self.committed.get(tp, 0) for tp in ends}
+        return sum(committed.values()), sum(max(0, end - committed[tp]) for tp, end in ends.items())
+
 
 class End(NamedTuple):
     """A worker that ended without being asked to stop."""
@@ -141,7 +147,7 @@ class Cluster:
     async def _settle(self) -> None:
         async with Offsets(self.bootstrap) as offsets:
             for stage in ("facts", "kpis"):
-                while (await self.progress(offsets, stage)).lag != 0:
+                while (await self.progress(offsets, stage)).lag != 0:  # noqa: ASYNC110 (the broker tells nobody)
                     await asyncio.sleep(0.3)
 
     async def progress(self, offsets: Offsets, stage: str) -> Progress:
