@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 from typing import Annotated, Literal
+from uuid import uuid4
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import Field, SecretStr, field_validator
@@ -55,5 +56,6 @@ class Settings(BaseSettings):
         return value
 
     def member(self, stage: Stage) -> str:
-        """Static member id in the stage's consumer group."""
-        return f"{self.instance or f'{socket.gethostname()}-{self.port}'}-{stage}"
+        """Static member id in the stage's consumer group; one of its own at each start where the port is any."""
+        place = self.port or uuid4().hex[:12]
+        return f"{self.instance or f'{socket.gethostname()}-{place}'}-{stage}"

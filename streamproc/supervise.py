@@ -9,6 +9,8 @@ import time
 from collections.abc import Sequence
 from types import FrameType
 
+from streamproc.bus.child import launch, released
+
 log = logging.getLogger(__name__)
 
 WRONG_USE = 2  # exit code of a wrong setting or no broker; at a child's first start, starting again is of no use
@@ -30,8 +32,7 @@ class _Child:
         self.process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
-        # A session of its own: Ctrl-C in the terminal reaches only us, and we tell the children in order.
-        self.process = subprocess.Popen(self.command, start_new_session=True)
+        self.process = launch(self.command, signal.SIGTERM)
         self.started_at = time.monotonic()
 
     def ended(self) -> int | None:
@@ -40,6 +41,7 @@ class _Child:
             return None
         code = self.process.poll()
         if code is not None:
+            released(self.process)
             self.process = None
         return code
 
@@ -86,6 +88,7 @@ class Supervisor:
                 log.error("process %d did not end in %.0f s and is killed", process.pid, GRACE_S)
                 process.kill()
                 process.wait()
+            released(process)
 
 
 def supervise(commands: Sequence[Sequence[str]]) -> int:
