@@ -11,7 +11,7 @@ from faults.history import simulated
 from faults.proxy import Proxy
 from faults.site import Site
 from faults.trial import Outcome, Trial
-from streamproc.bus.topics import table
+from streamproc.bus.topics import partials_topic, table
 
 BACKLOG = 15_000
 BOTH = ("facts", "kpis")
@@ -69,9 +69,8 @@ async def refuses(site: Site, seed: int) -> Outcome:
     history = simulated(BACKLOG, days=2)
     await site.hold(history)
     app = f"refuses-{seed}"
-    stage, topic = (("facts", f"kpi.partials.{app}"), ("facts", f"{app}-facts-changelog"), ("kpis", "kpi.values"))[
-        seed % 3
-    ]
+    of_facts = ("facts", partials_topic(app)), ("facts", f"{app}-facts-changelog")
+    stage, topic = (*of_facts, ("kpis", "kpi.values"))[seed % 3]
     async with Trial(site, app, history) as trial:
         (config,) = (spec.config for spec in table(app) if spec.name == topic)
         trial.start(*BOTH)

@@ -79,9 +79,8 @@ async def poison(site: Site, seed: int) -> Outcome:
     good = simulated(EVENTS, days=2)
     events = list(good.events)
     for line in POISON:
-        events.insert(
-            rng.randrange(len(events)), (rng.choice(("sales.crm", "sales.email")), b"p%d" % len(events), line)
-        )
+        sent = (rng.choice(("sales.crm", "sales.email")), b"p%d" % len(events), line)
+        events.insert(rng.randrange(len(events)), sent)
     return await _with_a_kill(site, f"poison-{seed}", History(good.reference, events))
 
 
@@ -98,12 +97,7 @@ async def only_poison(site: Site, seed: int) -> Outcome:
     async with Trial(site, f"only-poison-{seed}", history) as trial:
         trial.start(*BOTH)
         await trial.ended("facts", NEEDS_PERSON)
-        said = trial.cluster.log("facts")
-        wrong = [
-            f"the log does not have: {words}"
-            for words in ("sales.crm partition", "STREAMPROC_REJECT_LIMIT")
-            if words not in said
-        ]
+        wrong = trial.not_said("facts", "sales.crm partition", "STREAMPROC_REJECT_LIMIT")
         trial.cluster.env["STREAMPROC_REJECT_LIMIT"] = "1"
         trial.start("facts")
         outcome = await trial.outcome()

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import logging
 import shutil
+import signal
 import sys
 import tempfile
 import time
@@ -89,6 +91,10 @@ def main() -> int:
     cases = [case for case in CASES if not options.case or any(part in case.name for part in options.case)]
     if not cases:
         parser.error(f"no such case; there are {', '.join(case.name for case in CASES)}")
+    logging.getLogger("aiokafka").setLevel(
+        logging.CRITICAL
+    )  # it says at length that a broker is away: that is the case
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # no process is left behind then either
     folder = Path(tempfile.mkdtemp(prefix="streamproc-faults-"))
     rows, bad, began = [], False, time.monotonic()
     with Site(folder) as site:

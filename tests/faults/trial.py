@@ -182,6 +182,11 @@ class Trial:
         ends = Counter(end.code for end in self.cluster.ends)
         return Outcome(len(self.history.events), wrong, self._pauses.longest_s, ends)
 
+    def not_said(self, name: str, *words: str) -> list[str]:
+        """What should be in the log of a worker, and is not."""
+        said = self.cluster.log(name)
+        return [f"the log of {name} does not have {word!r}: {said}" for word in words if word not in said]
+
     def describe(self) -> str:
         """Where the trial is, and what its workers said last."""
         progress = {stage: (found.done, found.lag) for stage, found in self.progress.items()}
@@ -228,11 +233,8 @@ class Trial:
         """Each record that cannot be taken must be in the dead-letter topic just once."""
         found = Counter((record.key, record.value) for record in await self.read(REJECTED))
         sent = self.history.refused()
-        return [
-            f"refused {found[one]} times, sent {sent[one]} times: {one}"
-            for one in found | sent
-            if found[one] != sent[one]
-        ]
+        wrong = {one: found[one] for one in found | sent if found[one] != sent[one]}
+        return [f"refused {times} times, sent {sent[one]} times: {one}" for one, times in wrong.items()]
 
     async def read(self, topic: str) -> list[ConsumerRecord]:
         """What is committed in a topic since the trial began."""
