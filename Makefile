@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 ARGS ?=
 
-.PHONY: help install demo test lint bench schemas build constraints clean
+.PHONY: help install demo test test-faults lint bench schemas build constraints clean
 
 help:
 	@printf '%s\n' \
@@ -11,8 +11,9 @@ help:
 	  'make install      make .venv with streamproc and all that the demo needs' \
 	  'make test         all checks and tests' \
 	  'make lint         ruff, mypy, import contracts' \
+	  'make test-faults  faults on a real broker with an oracle recount, all cases (about an hour)' \
 	  'make bench        events a second through the whole path (some minutes)' \
-  'make schemas      write the JSON schemas of the events into schemas/' \
+	  'make schemas      write the JSON schemas of the events into schemas/' \
 	  'make build        a wheel in dist/' \
 	  'make constraints  pin the installed versions in constraints.txt' \
 	  'make clean        remove .venv, dist and all caches'
@@ -31,6 +32,10 @@ lint: .venv/.installed-dev
 # pytest ends by telling what was skipped, why, and what to install for it.
 test: lint
 	$(BIN)/pytest $(ARGS)
+
+# ARGS="--case sigkill --seeds 3" chooses. The short form is part of the tests.
+test-faults: .venv/.installed-dev
+	@$(BIN)/python tests/faults/run.py $(ARGS)
 
 bench: .venv/.installed-dev
 	$(BIN)/python tests/bench/throughput.py $(ARGS)

@@ -20,13 +20,13 @@ START_MS = 1_774_000_000_000  # 2026-03-20
 FLAWS = 0.02  # share of events that come again, late, out of order or malformed
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class History:
     """Reference data and events, in the order in which they are sent."""
 
     reference: list[bytes]
     events: list[Record]
-    _expected: dict[int, dict[Series, Row]] = field(default_factory=dict)
+    _expected: dict[int, dict[Series, Row]] = field(default_factory=dict, init=False)
 
     def end_ms(self) -> int:
         """The event clock when everything is in."""

@@ -17,6 +17,7 @@ class Pauses:
         if done == 0:
             return
         before, moved_at_s = self._moved.get(task, (done, now_s))
-        self.longest_s = max(self.longest_s, now_s - moved_at_s)
+        if done != before or lag > 0:
+            self.longest_s = max(self.longest_s, now_s - moved_at_s)
         if done != before or lag == 0 or task not in self._moved:
             self._moved[task] = done, now_s
