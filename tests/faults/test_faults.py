@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -58,3 +60,12 @@ async def _compare_with_others(site: Site) -> None:
         assert any("('calls', '', '30d')" in line for line in (await trial.outcome()).wrong)
         trial.history = replace(history, events=[*history.events, ("sales.crm", b"k", b"not sent")])
         assert len((await trial.outcome()).wrong) == 1
+
+
+def test_the_page_has_every_case_and_no_other() -> None:
+    text = (Path(__file__).resolve().parents[2] / "docs" / "reliability.md").read_text(encoding="utf-8")
+    rows = [
+        name for first in re.findall(r"^\| (`.*?) \|", text, re.MULTILINE) for name in re.findall(r"`(.*?)`", first)
+    ]
+    named = [name.replace("<stage>", stage) for name in rows for stage in ("facts", "kpis")]
+    assert set(named) == {case.name for case in CASES}
