@@ -33,7 +33,6 @@ SHORT = (
 BY_NAME = {case.name: case for case in CASES}
 
 
-@pytest.mark.kafka
 @pytest.mark.parametrize("name", SHORT)
 def test_every_value_is_that_of_the_recount(site: Site, name: str) -> None:
     outcome = asyncio.run(BY_NAME[name].run(site, SEED))
@@ -44,7 +43,6 @@ def test_every_marked_point_is_passed_once() -> None:
     assert sorted(name.rpartition("-")[2] for name in SHORT if name.startswith("kill-")) == sorted(POINTS)
 
 
-@pytest.mark.kafka
 def test_the_recount_sees_one_event_more_or_less(site: Site) -> None:
     asyncio.run(_compare_with_others(site))
 
