@@ -17,6 +17,7 @@ from typing import Any, NamedTuple, Protocol
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
 from streamproc.bus.batches import Batch
+from streamproc.bus.connection import Broker
 from streamproc.bus.record_batches import batches
 from streamproc.pipeline import State
 
@@ -63,23 +64,16 @@ class OffsetsLost(RuntimeError):
 class Connection:
     """How every client of a worker connects, and the names of its group and changelog."""
 
-    bootstrap: str
+    broker: Broker
     group: str
     changelog: str
 
     def consumer(self, **extra: Any) -> AIOKafkaConsumer:
-        return AIOKafkaConsumer(
-            bootstrap_servers=self.bootstrap,
-            enable_auto_commit=False,
-            auto_offset_reset="none",
-            isolation_level="read_committed",
-            max_partition_fetch_bytes=8 * 1024 * 1024,
-            **extra,
-        )
+        return self.broker.consumer(auto_offset_reset="none", **extra)
 
     def producer(self, transactional_id: str) -> AIOKafkaProducer:
         return AIOKafkaProducer(
-            bootstrap_servers=self.bootstrap,
+            **self.broker.client(),
             transactional_id=transactional_id,
             transaction_timeout_ms=10_000,
             max_batch_size=MAX_BATCH_BYTES,
