@@ -7,7 +7,7 @@ import logging
 import ssl
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Self
 
@@ -22,6 +22,7 @@ from aiokafka.errors import (
     UnsupportedSaslMechanismError,
 )
 from aiokafka.protocol.metadata import MetadataRequest
+from pydantic import SecretStr
 
 from streamproc.settings import Settings, variable
 
@@ -66,11 +67,11 @@ class Broker:
     protocol: str = "PLAINTEXT"
     mechanism: str | None = None
     username: str = ""
-    password: str = field(default="", repr=False)
+    password: SecretStr | None = None
     cafile: str = ""
     certfile: str = ""
     keyfile: str = ""
-    key_password: str = field(default="", repr=False)
+    key_password: SecretStr | None = None
 
     @classmethod
     def of(cls, settings: Settings) -> Self:
@@ -80,11 +81,11 @@ class Broker:
             settings.security_protocol,
             settings.sasl_mechanism,
             settings.sasl_username,
-            settings.secret("sasl_password"),
+            settings.sasl_password,
             settings.ssl_cafile,
             settings.ssl_certfile,
             settings.ssl_keyfile,
-            settings.secret("ssl_key_password"),
+            settings.ssl_key_password,
         )
 
     def __str__(self) -> str:
@@ -116,7 +117,7 @@ class Broker:
         if self.has_login:
             found["sasl_mechanism"] = self.mechanism
             found["sasl_plain_username"] = self.username
-            found["sasl_plain_password"] = self.password
+            found["sasl_plain_password"] = _text(self.password)
         return found
 
     def consumer(self, **extra: Any) -> AIOKafkaConsumer:
@@ -137,7 +138,7 @@ class Broker:
         if self.has_login:
             found["broker_credentials"] = SASLCredentials(
                 username=self.username,
-                password=self.password,
+                password=_text(self.password),
                 mechanism=self.mechanism,
                 ssl_context=self.tls if self.is_encrypted else None,
             )
@@ -151,10 +152,15 @@ class Broker:
         with _usable("ssl_cafile", self.cafile, "PEM file with the CA of the brokers' certificates"):
             context = ssl.create_default_context(cafile=self.cafile or None)
         if self.certfile:
-            with _usable("ssl_certfile", self.certfile, "PEM file with a certificate, its key, and the key's password"):
+            files = " and ".join(filter(None, (self.certfile, self.keyfile)))
+            with _usable("ssl_certfile", files, "PEM file with a certificate, its key, and the key's password"):
                 # A password, be it empty, or OpenSSL would ask for one at the terminal.
-                context.load_cert_chain(self.certfile, self.keyfile or None, lambda: self.key_password)
+                context.load_cert_chain(self.certfile, self.keyfile or None, lambda: _text(self.key_password))
         return context
+
+
+def _text(secret: SecretStr | None) -> str:
+    return secret.get_secret_value() if secret else ""
 
 
 @contextmanager
