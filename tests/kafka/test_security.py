@@ -1,4 +1,4 @@
-"""Secured connections to a real broker: the whole path over SASL_SSL and SSL, refusals that say why, no secrets shown."""
+"""Secured connections to a real broker: the whole path over SASL_SSL and SSL, and refusals that say why."""
 
 from __future__ import annotations
 
