@@ -8,7 +8,7 @@ in, a `Cut` of outputs and changed state out; clocks, Kafka and transactions are
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
 
@@ -20,6 +20,7 @@ from streamproc.facts.activity import event_facts
 from streamproc.facts.entities import Entities
 from streamproc.facts.fact import Fact
 from streamproc.facts.reference import Reference
+from streamproc.facts.reject_limit import RejectLimit
 from streamproc.facts.seen import Seen
 from streamproc.facts.sums import Sums
 from streamproc.kpis.evaluate import Evaluator, Series
@@ -95,8 +96,9 @@ class KpisCut:
 class FactsStage:
     """Events of one partition → facts, summed by group and minute until the cut."""
 
-    def __init__(self, catalogue: Catalogue, reference: Reference) -> None:
+    def __init__(self, catalogue: Catalogue, reference: Reference, reject_limit: float = 1.0) -> None:
         self.reference = reference
+        self.limit = RejectLimit(reject_limit)
         self.entities = Entities(reference)
         self.seen = Seen()
         self.sums = Sums(catalogue.dimensions)
@@ -109,9 +111,14 @@ class FactsStage:
         self._clocked = -1
         self._arrival_ms = -1
 
-    def on_batch(self, records: Iterable[Record], now_ms: int | None) -> None:
-        """Take records of one topic partition. `now_ms` is the wall clock, None with the event clock."""
+    def on_batch(self, records: Sequence[Record], now_ms: int | None) -> None:
+        """Take records of one topic partition. `now_ms` is the wall clock, None with the event clock.
+
+        Raises TooManyRejected.
+        """
         self.lateness_ms = 0
+        if records:
+            self.limit.taken(records[0].topic, len(records))
         for record in records:
             event = decode(record.value)
             if isinstance(event, Rejection):
@@ -196,6 +203,7 @@ class FactsStage:
 
     def _reject(self, record: Record, wrong: Rejection) -> None:
         self._counts["rejected", record.topic, wrong.reason] += 1
+        self.limit.rejected(record.topic, record.partition, wrong.reason)
         headers = {
             "reason": wrong.reason,
             "error": wrong.error,

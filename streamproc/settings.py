@@ -9,6 +9,7 @@ import re
 import socket
 from pathlib import Path
 from typing import Annotated, Literal, Self, get_args
+from uuid import uuid4
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import Field, SecretStr, field_validator, model_validator
@@ -60,6 +61,9 @@ class Settings(BaseSettings):
     business_timezone: str = Field("UTC", description="time zone of calendar windows")
     stages: list[str] = Field(default=[], description="order of deal stages where none is defined by reference data")
     instance: str = Field("", description="stable name of this worker in its group; default: host and port")
+    reject_limit: float = Field(
+        0.5, ge=0, le=1, description="share of 10,000 records of a topic that may be refused; 1: any"
+    )
     max_series: int = Field(200_000, ge=1, description="cap on exposed series")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="log level")
     pseudonym_key: SecretStr | None = Field(None, description="secret: key of pseudonyms, for `import csv`")
@@ -141,8 +145,9 @@ class Settings(BaseSettings):
         return found.get_secret_value() if found else ""
 
     def member(self, stage: Stage) -> str:
-        """Static member id in the stage's consumer group."""
-        return f"{self.instance or f'{socket.gethostname()}-{self.port}'}-{stage}"
+        """Static member id in the stage's consumer group; one of its own at each start where the port is any."""
+        place = self.port or uuid4().hex[:12]
+        return f"{self.instance or f'{socket.gethostname()}-{place}'}-{stage}"
 
 
 def variable(name: str) -> str:
