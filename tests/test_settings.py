@@ -136,6 +136,24 @@ def test_secrets_are_never_options() -> None:
     assert {f"--{name.replace('_', '-')}" for name in secrets()} & names == set()
 
 
+def test_workers_get_secrets_from_the_environment_only(
+    all_secrets: dict[str, str], run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def reached(_broker: Broker, _specs: object) -> None:
+        pass
+
+    def start(commands: list[list[str]]) -> int:
+        started.extend(commands)
+        return 0
+
+    started: list[list[str]] = []
+    monkeypatch.setattr("streamproc.bus.topics.describe", reached)
+    monkeypatch.setattr("streamproc.supervise.supervise", start)
+    assert run("worker").code == 0
+    assert [command[command.index("--stage") + 1] for command in started] == ["kpis", "facts"]
+    assert not _shows(str(started))
+
+
 def test_the_demos_own_kafka_takes_no_logins(env: SetEnv, run: Run) -> None:
     env(**LOGIN)
     result = run("demo", "--for", "1s")
