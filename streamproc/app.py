@@ -151,7 +151,7 @@ class Worker:
             consumer_auto_offset_reset="none",
             consumer_max_fetch_size=1024 * 1024,
             broker_session_timeout=10.0,
-            broker_heartbeat_interval=3.0,
+            broker_heartbeat_interval=1.0,
             broker_request_timeout=120.0,
             broker_rebalance_timeout=60.0,
             topic_allow_declare=False,
