@@ -70,7 +70,7 @@ class FactsTask:
             self.metrics.published_total.labels(REJECTED).inc(len(cut.rejected))
         last_ms = self.stage.max_event_ms
         self.metrics.progress(self.partition, watermark_ms=last_ms, last_event_ms=last_ms)
-        self.metrics.state_keys.labels(f"entities-{self.partition}").set(len(self.stage.entities.lives))
+        self.metrics.state_keys.labels(f"entities-{self.partition}").set(len(self.stage.entities))
         self.metrics.state_keys.labels(f"seen-{self.partition}").set(len(self.stage.seen))
 
 

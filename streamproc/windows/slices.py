@@ -8,6 +8,7 @@ length of a window, and an empty slice costs nothing. Slices are the state; tota
 from __future__ import annotations
 
 import heapq
+from collections import Counter
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -45,6 +46,7 @@ class Slices:
         self.max_age_ms = max_age_ms
         self.clock_ms = 0
         self.slices: dict[SliceKey, Bag] = {}
+        self.groups: Counter[str] = Counter()  # number of slices of each group that has any
         self.totals: dict[tuple[str, str], Bag] = {}
         self.changes = Changes()
         self._starts: dict[str, int] = {}
@@ -92,13 +94,14 @@ class Slices:
         self._turn_periods()
         for key, bag in slices:
             self.slices[key] = bag
+            self.groups[key.group] += 1
             if key.tier in (PENDING, PENDING_LEVEL):
                 heapq.heappush(self._pending, (key.start_ms, key))
             elif key.tier not in (ALL, LEVEL):
                 self._enrol(key)
                 self._note_distinct(key, bag)
                 for window in self._holding(key):
-                    add(self.totals.setdefault((key.group, window), {}), bag)
+                    self._add_total(key.group, window, bag)
             self._touch(key.group, bag)
         self.changes.slices.clear()
 
@@ -106,15 +109,23 @@ class Slices:
         held = self.slices.get(key)
         if held is None:
             held = self.slices[key] = {}
+            self.groups[key.group] += 1
             if key.tier in (PENDING, PENDING_LEVEL):
                 heapq.heappush(self._pending, (key.start_ms, key))
             elif key.tier not in (ALL, LEVEL):
                 self._enrol(key)
         add(held, bag)
         if not held and key.tier in (ALL, LEVEL):  # everything was withdrawn; other slices go when they leave
-            del self.slices[key]
+            self._delete(key)
         self.changes.slices.add(key)
         self._note_distinct(key, bag)
+
+    def _delete(self, key: SliceKey) -> Bag:
+        self.groups[key.group] -= 1
+        if not self.groups[key.group]:
+            del self.groups[key.group]
+        self.changes.slices.add(key)
+        return self.slices.pop(key)
 
     def _count(self, group: str, minute_ms: int, bag: Bag) -> None:
         keys = [SliceKey(group, tier.name, minute_ms // tier.step_ms * tier.step_ms) for tier in TIERS]
@@ -124,9 +135,15 @@ class Slices:
             if windows or (key.tier == DAY and key.start_ms + self.max_age_ms > self.clock_ms):
                 self._put(key, bag)
             for window in windows:
-                add(self.totals.setdefault((group, window), {}), bag)
+                self._add_total(group, window, bag)
         self._put(SliceKey(group, ALL, 0), bag)
         self._touch(group, bag)
+
+    def _add_total(self, group: str, window: str, bag: Bag) -> None:
+        total = self.totals.setdefault((group, window), {})
+        add(total, bag)
+        if not total:
+            del self.totals[group, window]
 
     def _level(self, group: str, levels: Bag) -> None:
         self._put(SliceKey(group, LEVEL, 0), levels)
@@ -160,15 +177,16 @@ class Slices:
     def _leave(self, key: SliceKey, window: str) -> None:
         bag = self.slices[key]
         if window in _LONGEST:
-            del self.slices[key]
-            self.changes.slices.add(key)
+            self._delete(key)
         if window == DAY:
             return
         total = self.totals.setdefault((key.group, window), {})
         for name in subtract(total, bag):
             self._recounts.add((key.group, key.tier, window, name))
             if window in _LONGEST:
-                self._distinct[key.group, key.tier, name].discard(key.start_ms)
+                self._forget_distinct(key, name)
+        if not total:
+            del self.totals[key.group, window]
         self.changes.windows.setdefault((key.group, window), set()).update(bag)
 
     def _note_distinct(self, key: SliceKey, bag: Bag) -> None:
@@ -177,18 +195,26 @@ class Slices:
                 if isinstance(amount, Distinct):
                     self._distinct.setdefault((key.group, key.tier, name), set()).add(key.start_ms)
 
+    def _forget_distinct(self, key: SliceKey, name: str) -> None:
+        starts = self._distinct[key.group, key.tier, name]
+        starts.discard(key.start_ms)
+        if not starts:
+            del self._distinct[key.group, key.tier, name]
+
     def _recount(self) -> None:
         """Distinct counts cannot be subtracted from: merge the slices still inside, once for all that left."""
         for group, tier, window, name in self._recounts:
             start_ms = self.calendar.window_start(window, self.clock_ms) or 0
             total = Distinct()
-            inside = [start for start in self._distinct[group, tier, name] if start >= start_ms]
+            inside = [start for start in self._distinct.get((group, tier, name), ()) if start >= start_ms]
             for start in inside:
                 total.merge(self.slices[SliceKey(group, tier, start)][name])  # type: ignore[arg-type]
-            bag = self.totals[group, window]
+            bag = self.totals.setdefault((group, window), {})
             bag.pop(name, None)
             if inside:
                 bag[name] = total
+            if not bag:
+                del self.totals[group, window]
         self._recounts.clear()
 
     def _turn_periods(self) -> None:
@@ -198,14 +224,11 @@ class Slices:
             if start == self._starts.get(window):
                 continue
             self._starts[window] = start
-            for (group, name), total in self.totals.items():
-                if name == window and total:
-                    self.changes.windows.setdefault((group, window), set()).update(total)
-                    total.clear()
+            for key in [key for key in self.totals if key[1] == window]:
+                self.changes.windows.setdefault(key, set()).update(self.totals.pop(key))
 
     def _release(self, key: SliceKey) -> None:
-        bag = self.slices.pop(key)
-        self.changes.slices.add(key)
+        bag = self._delete(key)
         if key.tier == PENDING:
             self._count(key.group, key.start_ms, bag)
         else:
