@@ -115,11 +115,11 @@ class Worker:
         return Inputs((self.partials,), self._new_kpis, self._drop_kpis)
 
     def _new_facts(self, partition: int) -> TaskStage:
-        stage = FactsStage(self.catalogue, self.reference)
+        stage = FactsStage(self.catalogue, self.reference, self.settings.max_entities)
         return FactsTask(partition, stage, self.metrics, self.partials, self.partitions, self.settings.clock == "wall")
 
     def _new_kpis(self, partition: int) -> TaskStage:
-        stage = KpisStage(self.catalogue, Calendar(self.settings.business_timezone))
+        stage = KpisStage(self.catalogue, Calendar(self.settings.business_timezone), self.settings.max_groups)
         return KpisTask(partition, stage, self.metrics, self.exposition, self.settings.clock == "wall")
 
     def _drop_kpis(self, partition: int) -> None:

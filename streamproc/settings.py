@@ -30,6 +30,8 @@ class Settings(BaseSettings):
     stages: list[str] = Field(default=[], description="order of deal stages where none is defined by reference data")
     instance: str = Field("", description="stable name of this worker in its group; default: host and port")
     max_series: int = Field(200_000, ge=1, description="cap on exposed series")
+    max_entities: int = Field(2_000_000, ge=0, description="cap on entities of a facts task; 0: none")
+    max_groups: int = Field(200_000, ge=0, description="cap on groups of a kpis task; 0: none")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="log level")
     pseudonym_key: SecretStr | None = Field(None, description="secret key of pseudonyms, for `import csv`")
 
