@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 ARGS ?=
 
-.PHONY: help install demo test lint bench schemas build constraints clean
+.PHONY: help install demo test lint bench bench-memory schemas build constraints clean
 
 help:
 	@printf '%s\n' \
@@ -12,6 +12,7 @@ help:
 	  'make test         all checks and tests' \
 	  'make lint         ruff, mypy, import contracts' \
 	  'make bench        events a second through the whole path (some minutes)' \
+	  'make bench-memory bytes an id, entity and group, and seconds to restore them (some minutes)' \
   'make schemas      write the JSON schemas of the events into schemas/' \
 	  'make build        a wheel in dist/' \
 	  'make constraints  pin the installed versions in constraints.txt' \
@@ -34,6 +35,9 @@ test: lint
 
 bench: .venv/.installed-dev
 	$(BIN)/python tests/bench/throughput.py $(ARGS)
+
+bench-memory: .venv/.installed-dev
+	$(BIN)/python tests/bench/memory.py
 
 schemas: install
 	$(BIN)/python -m streamproc.schemas

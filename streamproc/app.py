@@ -34,7 +34,7 @@ from streamproc.kpis.kpi import Catalogue
 from streamproc.outputs.http import MetricsServer
 from streamproc.outputs.own_metrics import OwnMetrics
 from streamproc.outputs.prometheus import KpiExposition, RepInfo
-from streamproc.pipeline import FactsStage, KpisStage
+from streamproc.pipeline import FactsStage, KpisStage, StateVersionError
 from streamproc.settings import Settings, Stage
 from streamproc.windows.calendar import Calendar
 
@@ -195,7 +195,7 @@ def _end_by_force(stopped: asyncio.Event) -> threading.Timer:
 async def run_worker(settings: Settings, stage: Stage) -> int:
     """Run a worker until SIGTERM or SIGINT; returns the exit code, 1 after a failure (then a restart is safe).
 
-    Raises OffsetsLost, BrokerUnavailable and TopicsMissing where starting again would not help.
+    Raises OffsetsLost, StateVersionError, BrokerUnavailable and TopicsMissing where starting again would not help.
     """
     stopped = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -213,7 +213,7 @@ async def run_worker(settings: Settings, stage: Stage) -> int:
         failure = host.failed.result() if host.failed.done() else None
     for timer in forced:
         timer.cancel()
-    if isinstance(failure, OffsetsLost):
+    if isinstance(failure, OffsetsLost | StateVersionError):
         raise failure
     return 0 if failure is None else 1
 

@@ -125,7 +125,7 @@ def check_facts(life: Life, now_ms: int) -> None:
     assert {key for key in life.logs[0] if key.startswith("entity/")} == {f"entity/{subject}" for subject in kept}
     days = {int(key.split("/")[1]) for key in life.logs[0] if key.startswith("seen/")}
     assert days
-    assert min(days) >= today - 1 - HORIZON_DAYS
+    assert min(days) >= today - STEP_DAYS - HORIZON_DAYS
     assert 0 < len(seen) < 200  # 4 events a day
 
 

@@ -14,7 +14,7 @@ FAILED = 1
 WRONG_USE = 2  # a wrong option, setting or address, or something a start needs is missing: trying again will not help
 INTERRUPTED = 130
 # Exceptions that keep a worker from starting at all; a supervisor must not start it again.
-_REFUSALS = ("BrokerUnavailable", "TopicsMissing", "OffsetsLost", "ListenError")
+_REFUSALS = ("BrokerUnavailable", "TopicsMissing", "OffsetsLost", "StateVersionError", "ListenError")
 
 # typer has its own copy of click since 0.20; both are meant.
 ClickError: Any = next(cls for cls in typer.BadParameter.__mro__ if cls.__name__ == "ClickException")

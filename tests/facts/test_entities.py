@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
+import msgspec
 import pytest
 from support.build import DAY_MS, decoded, ms
 
@@ -124,3 +125,45 @@ def test_a_restored_entity_goes_on_and_expires_as_before() -> None:
         assert len(one) == 2
         assert "email/m1" in one
         assert "deal/d1" in one
+
+
+def test_a_restored_entity_is_not_decoded_before_something_arrives_for_it() -> None:
+    """A million of them must be there in seconds: whatever is in the life, only its frame is looked at."""
+    nonsense = msgspec.msgpack.encode((NOW // DAY_MS, "no life", False))
+    entities = Entities(Reference())
+    entities.restore({"email/m1": nonsense, "email/m2": nonsense})
+    entities.expire(NOW + 96 * DAY_MS)
+    assert len(entities) == 2
+    entities.expire(NOW + 97 * DAY_MS)
+    assert (len(entities), sorted(entities.take_dirty())) == (0, [("email/m1", None), ("email/m2", None)])
+
+
+def test_an_orphan_of_the_first_release_is_known_as_one() -> None:
+    entities = Entities(Reference())
+    for kind, name in (("email.opened", "m1"), ("email.sent", "m2")):
+        apply(entities, kind, name)
+    emitted(entities)
+    states = {subject: state for subject, state in entities.take_dirty() if state is not None}
+    again = Entities(Reference())
+    again.restore(
+        {subject: msgspec.msgpack.encode(msgspec.msgpack.decode(state)[:2]) for subject, state in states.items()}
+    )
+    again.expire(NOW + 7 * DAY_MS)
+    assert (len(again), again.orphans, "email/m2" in again) == (1, 1, True)
+
+
+def test_lives_are_decoded_only_for_those_touched_last(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("streamproc.facts.entities._DECODED", 2)
+    entities = Entities(Reference())
+    for name in ("m1", "m2", "m3"):
+        apply(entities, "email.sent", name)
+    emitted(entities)
+    entities.take_dirty()
+    apply(entities, "email.opened", "m2", "10:00")
+    emitted(entities)
+    apply(entities, "email.sent", "m4")
+    emitted(entities)
+    entities.take_dirty()
+    assert sorted(entities._lives) == ["email/m2", "email/m4"]
+    apply(entities, "email.opened", "m1", "10:00")
+    assert emitted(entities) == {"email_opened": 1}

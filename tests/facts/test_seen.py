@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.build import DAY_MS, ms
 
-from streamproc.facts.seen import HORIZON_DAYS, Arrived, Seen
+from streamproc.facts.seen import HORIZON_DAYS, MAX_PART, Arrived, Seen, id_hash
 
 NOW = ms("09:00")
 
@@ -127,3 +127,63 @@ def test_a_restart_at_a_cut_makes_no_difference(script: list[tuple[str, int, int
             cut()
             broken = restored(kept) if what == "restart" else broken
         assert len(whole) == len(broken)
+
+
+def test_ids_are_found_among_many_in_sets_and_arrays() -> None:
+    """Enough for several arrays of a day, and some that are not in an array yet."""
+    seen = Seen()
+    for day in (0, 1):
+        for start in range(0, 21_000, 1000):
+            batch = [Arrived("crm", f"{day}-{n}", NOW + day * DAY_MS) for n in range(start, start + 1000)]
+            assert all(seen.add(batch))
+    assert len(seen) == 42_000
+    known = [Arrived("mail", "0-1", NOW), *(Arrived("crm", f"{n % 2}-{n}", NOW) for n in range(0, 21_000, 7))]
+    assert seen.add(known) == [True] + [False] * 3000
+    seen.expire(NOW + (HORIZON_DAYS + 1) * DAY_MS)
+    assert len(seen) == 21_000
+    assert add(seen, "crm", "0-5", NOW + 8 * DAY_MS)
+    assert not add(seen, "crm", "1-5", NOW + 8 * DAY_MS)
+
+
+def test_an_id_twice_in_a_batch_counts_once() -> None:
+    seen = Seen()
+    twice = [Arrived("crm", name, NOW) for name in ("1", "2", "1", "3", "2")]
+    assert seen.add(twice) == [True, True, False, True, False]
+
+
+def test_records_of_a_day_are_few_and_hold_every_id_once() -> None:
+    """Ten ids a checkpoint, 2,000 checkpoints: at most seven records of each size, not 2,000."""
+    seen, kept, most = Seen(), {}, 0
+    written = 0
+    for cut in range(2_000):
+        seen.add(Arrived("crm", f"{cut}-{n}", NOW) for n in range(10))
+        records = seen.take_dirty()
+        written += sum(len(value) for _, value in records if value)
+        kept = changelog(list(kept.items()), records)
+        most = max(most, len(kept))
+    assert most <= 7 * 5  # sizes 10, 80, 640, 5,120 and their like
+    assert sum(map(len, kept.values())) == 8 * 20_000
+    assert written < 5 * 8 * 20_000  # each id is written once for each size
+    assert len(restored(kept)) == 20_000
+    assert restored(kept).take_dirty() == []
+
+
+def test_a_record_is_smaller_than_what_a_broker_takes() -> None:
+    seen, kept = Seen(), {}
+    for start in range(0, 130_000, 65_000):
+        seen.add(Arrived("crm", str(n), NOW) for n in range(start, start + 65_000))
+        kept = changelog(list(kept.items()), seen.take_dirty())
+    assert max(map(len, kept.values())) == MAX_PART * 8 < 1_000_000
+    again = restored(kept)
+    assert len(again) == 130_000
+    assert len(again.expire(NOW + 8 * DAY_MS)) == len(kept) == 4
+
+
+def test_the_many_records_of_the_first_release_are_merged_at_the_first_cut() -> None:
+    day = NOW // DAY_MS
+    old = {f"{day}/{n}": id_hash("crm", str(n)) for n in range(1000)}
+    seen = restored(old)
+    assert not any(seen.add(Arrived("crm", str(n), NOW) for n in range(1000)))
+    kept = changelog(list(old.items()), seen.take_dirty())
+    assert len(kept) == 1
+    assert len(restored(kept)) == 1000
