@@ -24,7 +24,7 @@ from streamproc.facts.seen import Arrived, Seen
 from streamproc.facts.sums import Sums
 from streamproc.kpis.evaluate import Evaluator, Series
 from streamproc.kpis.kpi import Catalogue, KpiValue
-from streamproc.windows.aggregates import dump, load
+from streamproc.windows.aggregates import load
 from streamproc.windows.calendar import DAY_MS, Calendar, next_minute
 from streamproc.windows.slices import SliceKey, Slices
 
@@ -291,10 +291,7 @@ class KpisStage:
         values, ceased = self.evaluator.changed()
         values, self._restored = self._restored + values, []
         changes = self.slices.changes
-        state: State = [
-            (_slice_key(key), _pack(dump(self.slices.slices[key])) if key in self.slices.slices else None)
-            for key in changes.slices
-        ]
+        state: State = [(_slice_key(key), self.slices.packed(key)) for key in changes.slices]
         changes.slices.clear()
         clock_ms = self.slices.clock_ms
         if not (state or values or ceased or self._shed or clock_ms > self._clocked):
@@ -314,7 +311,7 @@ class KpisStage:
             return
         clock_ms, self.event_clock_ms = _unpack(state[CLOCK])
         self._clocked = clock_ms
-        slices = ((_parse_key(key), load(_unpack(value))) for key, value in state.items() if "/" in key)
+        slices = ((_parse_key(key), value) for key, value in state.items() if "/" in key)
         self.slices.restore(clock_ms, slices)
         self._restored, _ = self.evaluator.changed()  # so that a series that ceases next is known to have been there
 

@@ -139,7 +139,11 @@ def check_kpis(life: Life, now_ms: int) -> None:
     assert {series.group for series in life.kpis.evaluator.latest} <= set(slices.groups)
     assert {group for group, _ in slices.totals} <= set(slices.groups)
     assert all(slices.totals.values())
-    assert all(key in slices.slices for leaving in slices._leaving.values() for key, _ in leaving)
+    assert all(key in slices.slices for leaving in slices._leaving.values() for key, what in leaving if what != "pack")
+    over = [key for key in slices.slices if key.tier in KEPT_MS and key.start_ms < now_ms - 3 * DAY_MS]
+    assert len(over) > 100
+    packed = [key for key in over if isinstance(slices.slices[key], bytes)]
+    assert len(packed) > 0.9 * len(over)  # all but those that something late has come for just now
     assert sorted(slices._leaving) == sorted(slices._leave_times)
 
 
