@@ -22,13 +22,14 @@ from streamproc import __version__
 from streamproc.bus.batches import BatchSchema
 from streamproc.bus.follow import ReferenceFollower
 from streamproc.bus.host import Inputs, TaskHost
-from streamproc.bus.lag import LagMeter
+from streamproc.bus.lag import ANSWER_S, STALLED_S, LagMeter
 from streamproc.bus.stages import FactsTask, KpisTask
 from streamproc.bus.task import Connection, OffsetsLost
 from streamproc.bus.task import Stage as TaskStage
 from streamproc.bus.topics import describe, partials_topic, table
 from streamproc.events import EVENT_TOPICS
 from streamproc.facts.reference import Reference
+from streamproc.facts.reject_limit import TooManyRejected
 from streamproc.kpis.catalogue import catalogue
 from streamproc.kpis.kpi import Catalogue
 from streamproc.outputs.http import MetricsServer
@@ -42,7 +43,8 @@ log = logging.getLogger(__name__)
 
 QUEUE_BATCHES = 8  # fetched batches that wait for the agent; beyond that fetching pauses
 FORCED_END_S = 30.0  # after the wish to end; less than what supervisors wait before SIGKILL
-STALLED_S = 30.0  # an event loop that has not moved for so long is not alive
+NEEDS_PERSON = (OffsetsLost, StateVersionError, TooManyRejected)  # failures after which starting again does not help
+HUNG_S = 60.0  # a loop of checkpoints that has not come round for so long is not alive
 
 
 class TopicsMissing(RuntimeError):
@@ -69,13 +71,19 @@ class Worker:
         """Start everything, yield when the worker takes part in its group, stop everything at the end."""
         self.partitions = await self._check_topics()
         host = TaskHost(self._inputs(), self.connection, self.metrics)
+        meter = LagMeter(
+            self.connection.consumer(),
+            lambda: list(host.tasks.values()),
+            self.metrics,
+            lambda error: host.fail(error, "end offsets"),
+        )
         async with AsyncExitStack() as stack:
             server = MetricsServer(
                 host=self.settings.host,
                 port=self.settings.port,
                 metrics=self.metrics.page(self.exposition),
-                live=lambda: _live(host),
-                ready=lambda: _ready(host),
+                live=lambda: _live(host, meter),
+                ready=lambda: _ready(host, meter),
             )
             await server.start()
             stack.push_async_callback(server.stop)
@@ -88,7 +96,6 @@ class Worker:
             await follower.start()
             folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="streamproc-"))
             await stack.enter_async_context(_faust_running(self._faust(host, Path(folder)), host))
-            meter = LagMeter(self.connection.consumer(), lambda: list(host.tasks.values()), self.metrics)
             stack.push_async_callback(meter.stop)
             await meter.start()
             stack.push_async_callback(host.stop)
@@ -115,7 +122,7 @@ class Worker:
         return Inputs((self.partials,), self._new_kpis, self._drop_kpis)
 
     def _new_facts(self, partition: int) -> TaskStage:
-        stage = FactsStage(self.catalogue, self.reference, self.settings.max_entities)
+        stage = FactsStage(self.catalogue, self.reference, self.settings.max_entities, self.settings.reject_limit)
         return FactsTask(partition, stage, self.metrics, self.partials, self.partitions, self.settings.clock == "wall")
 
     def _new_kpis(self, partition: int) -> TaskStage:
@@ -138,10 +145,10 @@ class Worker:
             broker=brokers,
             datadir=folder,
             consumer_group_instance_id=self.settings.member(self.stage),
-            consumer_auto_offset_reset="earliest",
+            consumer_auto_offset_reset="none",
             consumer_max_fetch_size=1024 * 1024,
             broker_session_timeout=10.0,
-            broker_heartbeat_interval=3.0,
+            broker_heartbeat_interval=1.0,
             broker_request_timeout=120.0,
             broker_rebalance_timeout=60.0,
             topic_allow_declare=False,
@@ -157,6 +164,7 @@ class Worker:
 
         async def agent(stream: Any) -> None:
             async for batch in stream:
+                await host.room()
                 host.process(batch)
 
         app.agent(topic, name=f"{self.stage}-agent")(agent)
@@ -195,7 +203,8 @@ def _end_by_force(stopped: asyncio.Event) -> threading.Timer:
 async def run_worker(settings: Settings, stage: Stage) -> int:
     """Run a worker until SIGTERM or SIGINT; returns the exit code, 1 after a failure (then a restart is safe).
 
-    Raises OffsetsLost, StateVersionError, BrokerUnavailable and TopicsMissing where starting again would not help.
+    Raises OffsetsLost, StateVersionError and TooManyRejected, which need a person, and BrokerUnavailable and
+    TopicsMissing.
     """
     stopped = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -213,7 +222,7 @@ async def run_worker(settings: Settings, stage: Stage) -> int:
         failure = host.failed.result() if host.failed.done() else None
     for timer in forced:
         timer.cancel()
-    if isinstance(failure, OffsetsLost | StateVersionError):
+    if isinstance(failure, NEEDS_PERSON):
         raise failure
     return 0 if failure is None else 1
 
@@ -223,10 +232,18 @@ def _catalogue_version(catalogue: Catalogue) -> str:
     return sha256(repr([(k.name, k.facts, k.levels, k.by) for k in catalogue.kpis]).encode()).hexdigest()[:12]
 
 
-def _live(host: TaskHost) -> tuple[bool, dict[str, Any]]:
+def _live(host: TaskHost, meter: LagMeter) -> tuple[bool, dict[str, Any]]:
+    """Whether a restart would help: the loop hangs, processing has failed, or there is lag and nothing is committed.
+
+    A broker that is away is no reason: a restart brings none back.
+    """
     behind = time.monotonic() - host.loop_beat_at
-    return behind < STALLED_S and not host.failed.done(), {"loop_seconds": round(behind, 3)}
+    well = behind < HUNG_S and meter.stalled_s < STALLED_S and not host.failed.done()
+    return well, {"loop_seconds": round(behind, 3), "stalled_seconds": round(meter.stalled_s)}
 
 
-def _ready(host: TaskHost) -> tuple[bool, dict[str, Any]]:
-    return host.is_ready, {"partitions": sorted(host.tasks), "failed": host.failed.done()}
+def _ready(host: TaskHost, meter: LagMeter) -> tuple[bool, dict[str, Any]]:
+    """Whether what it shows is up to date, or is about to be: it takes part in its group and the broker answers."""
+    silent_s = meter.broker_silent_s
+    details = {"partitions": sorted(host.tasks), "failed": host.failed.done(), "broker_silent_seconds": round(silent_s)}
+    return host.is_ready and silent_s < ANSWER_S, details

@@ -10,11 +10,11 @@ import signal
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncIterator, Coroutine, Iterable, Iterator
 from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import aiohttp
 import orjson
@@ -82,6 +82,7 @@ class _Demo:
     plan: Plan
     console: Console
     folder: Path
+    background: list[asyncio.Task[None]] = field(default_factory=list)
 
     async def run(self) -> int:
         stopped = asyncio.Event()
@@ -97,8 +98,8 @@ class _Demo:
             publisher = await stack.enter_async_context(Publisher(bootstrap))
             await publisher.publish((REFERENCE, orjson.loads(line)["subject"].encode(), line) for line in reference)
             workers = await stack.enter_async_context(self._workers())
-            await stack.enter_async_context(_background(self._watch(wall)))
-            await stack.enter_async_context(_background(self._count(wall)))
+            for work in (self._watch(wall), self._count(wall)):
+                self.background.append(await stack.enter_async_context(_background(work)))
             await self._live(organisation, publisher, wall, workers, stopped)
         return 0
 
@@ -166,6 +167,9 @@ class _Demo:
                 await asyncio.to_thread(supervisor.stop)
 
     def _check(self, workers: Supervisor) -> None:
+        for task in self.background:
+            if task.done():  # else the table would stand still and not say why
+                task.result()
         if workers.check() is not None:
             lines = [line for log in sorted(self.folder.glob("*.log")) for line in log.read_text().splitlines()]
             raise DemoFailed("a worker ended: " + " / ".join(line for line in lines[-5:] if line))
@@ -218,10 +222,10 @@ def _names(reference: Iterable[bytes]) -> dict[str, str]:
 
 
 @asynccontextmanager
-async def _background(work: object) -> AsyncIterator[None]:
-    task = asyncio.ensure_future(work)  # type: ignore[call-overload]
+async def _background(work: Coroutine[Any, Any, None]) -> AsyncIterator[asyncio.Task[None]]:
+    task = asyncio.create_task(work)
     try:
-        yield
+        yield task
     finally:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)

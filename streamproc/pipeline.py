@@ -8,7 +8,7 @@ in, a `Cut` of outputs and changed state out; clocks, Kafka and transactions are
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
 
@@ -20,6 +20,7 @@ from streamproc.facts.activity import event_facts
 from streamproc.facts.entities import Entities
 from streamproc.facts.fact import Fact
 from streamproc.facts.reference import Reference
+from streamproc.facts.reject_limit import RejectLimit
 from streamproc.facts.seen import Arrived, Seen
 from streamproc.facts.sums import Sums
 from streamproc.kpis.evaluate import Evaluator, Series
@@ -111,8 +112,11 @@ class KpisCut:
 class FactsStage:
     """Events of one partition → facts, summed by group and minute until the cut."""
 
-    def __init__(self, catalogue: Catalogue, reference: Reference, max_entities: int = 0) -> None:
+    def __init__(
+        self, catalogue: Catalogue, reference: Reference, max_entities: int = 0, reject_limit: float = 1.0
+    ) -> None:
         self.reference = reference
+        self.limit = RejectLimit(reject_limit)
         self.entities = Entities(reference, max_entities)
         self.seen = Seen()
         self.sums = Sums(catalogue.dimensions)
@@ -126,9 +130,14 @@ class FactsStage:
         self._arrival_ms = -1
         self._version = 0  # of the state in the changelog
 
-    def on_batch(self, records: Iterable[Record], now_ms: int | None) -> None:
-        """Take records of one topic partition. `now_ms` is the wall clock, None with the event clock."""
+    def on_batch(self, records: Sequence[Record], now_ms: int | None) -> None:
+        """Take records of one topic partition. `now_ms` is the wall clock, None with the event clock.
+
+        Raises TooManyRejected.
+        """
         self.lateness_ms = 0
+        if records:
+            self.limit.taken(records[0].topic, len(records))
         found = [(record, event) for record in records if (event := self._accepted(record, now_ms)) is not None]
         is_new = self.seen.add(Arrived(event.source, event.id, record.timestamp) for record, event in found)
         for (record, event), new in zip(found, is_new, strict=True):
@@ -231,6 +240,7 @@ class FactsStage:
 
     def _reject(self, record: Record, wrong: Rejection) -> None:
         self._counts["rejected", record.topic, wrong.reason] += 1
+        self.limit.rejected(record.topic, record.partition, wrong.reason)
         headers = {
             "reason": wrong.reason,
             "error": wrong.error,

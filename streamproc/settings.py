@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 from typing import Annotated, Literal
+from uuid import uuid4
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import Field, SecretStr, field_validator
@@ -29,6 +30,9 @@ class Settings(BaseSettings):
     business_timezone: str = Field("UTC", description="time zone of calendar windows")
     stages: list[str] = Field(default=[], description="order of deal stages where none is defined by reference data")
     instance: str = Field("", description="stable name of this worker in its group; default: host and port")
+    reject_limit: float = Field(
+        0.5, ge=0, le=1, description="share of 10,000 records of a topic that may be refused; 1: any"
+    )
     max_series: int = Field(200_000, ge=1, description="cap on exposed series")
     max_entities: int = Field(2_000_000, ge=0, description="cap on entities of a facts task; 0: none")
     max_groups: int = Field(200_000, ge=0, description="cap on groups of a kpis task; 0: none")
@@ -54,5 +58,6 @@ class Settings(BaseSettings):
         return value
 
     def member(self, stage: Stage) -> str:
-        """Static member id in the stage's consumer group."""
-        return f"{self.instance or f'{socket.gethostname()}-{self.port}'}-{stage}"
+        """Static member id in the stage's consumer group; one of its own at each start where the port is any."""
+        place = self.port or uuid4().hex[:12]
+        return f"{self.instance or f'{socket.gethostname()}-{place}'}-{stage}"

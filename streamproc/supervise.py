@@ -9,9 +9,12 @@ import time
 from collections.abc import Sequence
 from types import FrameType
 
+from streamproc.bus.child import launch, released
+
 log = logging.getLogger(__name__)
 
 WRONG_USE = 2  # exit code of a wrong setting or no broker; at a child's first start, starting again is of no use
+NEEDS_PERSON = 3  # exit code of a worker that stopped until somebody decides something: never start it again
 GRACE_S = 40.0  # for a child to commit and end after SIGTERM, before it is killed
 BACKOFF_S = (0.2, 1.0, 5.0, 15.0)
 STEADY_S = 60.0  # a child that ran so long starts again without delay
@@ -29,8 +32,7 @@ class _Child:
         self.process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
-        # A session of its own: Ctrl-C in the terminal reaches only us, and we tell the children in order.
-        self.process = subprocess.Popen(self.command, start_new_session=True)
+        self.process = launch(self.command, signal.SIGTERM)
         self.started_at = time.monotonic()
 
     def ended(self) -> int | None:
@@ -39,6 +41,7 @@ class _Child:
             return None
         code = self.process.poll()
         if code is not None:
+            released(self.process)
             self.process = None
         return code
 
@@ -63,7 +66,7 @@ class Supervisor:
         """Start what is due. Returns an exit code when a child has ended in a way that a restart cannot mend."""
         for child in self.children:
             code = child.ended()
-            if code == WRONG_USE and child.first:
+            if code == NEEDS_PERSON or (code == WRONG_USE and child.first):
                 return code
             if code is not None:
                 delay = child.plan_restart()
@@ -85,10 +88,11 @@ class Supervisor:
                 log.error("process %d did not end in %.0f s and is killed", process.pid, GRACE_S)
                 process.kill()
                 process.wait()
+            released(process)
 
 
 def supervise(commands: Sequence[Sequence[str]]) -> int:
-    """Keep commands running until SIGTERM or SIGINT (exit code 0), or one of them says that it is used wrongly (2)."""
+    """Keep commands running until SIGTERM or SIGINT (exit code 0), or one of them cannot go on (2, 3)."""
     stopping = False
 
     def stop(_number: int, _frame: FrameType | None) -> None:

@@ -12,19 +12,23 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 import faust
+from aiokafka.errors import IllegalStateError
 from aiokafka.structs import ConsumerRecord
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP, ConsumerMessage
 
 CHUNK = 2_000  # records a message: 5 to 15 ms of work, so the event loop stays responsive
 
+LOOK_S = 0.2  # how long a fetch may keep a task that has just been restored waiting
+
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Records of one partition. `next_offset` is the consumer's position behind them (control records included)."""
+    """Records of one partition, all that lie between two positions of the consumer (control records included)."""
 
     tp: TP
     records: list[ConsumerRecord]
+    from_offset: int
     next_offset: int
 
 
@@ -34,8 +38,12 @@ class Host(Protocol):
     def assign(self, assigned: set[TP]) -> None:
         """Begin to take over partitions; called before Faust goes on."""
 
-    async def ready(self) -> None:
-        """Wait until every assigned task is fenced, restored and knows its offsets."""
+    def positions(self) -> dict[TP, int]:
+        """Where the tasks that run go on. Partitions whose task is still restored are not in it."""
+
+    @property
+    def is_leaving(self) -> bool:
+        """Whether this worker ends as it should: others may take its partitions at once."""
 
     async def revoke(self) -> None:
         """Finish and commit what is processed: the partitions may go elsewhere."""
@@ -49,6 +57,12 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
         consumer._isolation_level = "read_committed"  # Faust sets it only in its own exactly-once mode
         consumer._fetch_max_wait_ms = 500
         return consumer
+
+    async def on_thread_stop(self) -> None:
+        if self._consumer is not None and self.consumer.host.is_leaving:
+            # A static member only vanishes, and its partitions would stay unread until its session has timed out.
+            self._consumer._coordinator._group_instance_id = None
+        await super().on_thread_stop()
 
     async def _fetch_records(
         self, consumer: Any, active_partitions: Any, timeout: float | None = None, max_records: int | None = None
@@ -65,9 +79,18 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
 
 
 class Consumer(driver.Consumer):  # type: ignore[misc]
-    """Yields one message per chunk; an empty chunk tells of a position moved by control records alone."""
+    """Yields one message per chunk; an empty chunk tells of a position moved by control records alone.
+
+    `_told` has the partitions that are read, with the position told last. It begins empty at each rebalance; a
+    partition joins it when its task runs, by a seek to where the task goes on. So what is restored is served while
+    other tasks are still restored, and Faust, which would seek to the group's offsets, decides no position.
+    """
 
     _told: dict[TP, int]
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._told = {}
 
     @property
     def host(self) -> Host:
@@ -78,30 +101,46 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
         return ConsumerThread(self, loop=self.loop, beacon=self.beacon)
 
     async def getmany(self, timeout: float) -> AsyncIterator[tuple[TP, ConsumerMessage]]:
-        fetched, _active = await self._wait_next_records(timeout)
-        generation = self.app.consumer_generation_id
-        if not fetched or self.should_stop:
+        if not self.flow_active:
+            await self.wait(self.can_resume_flow)
+        told, generation = self._told, self.app.consumer_generation_id
+        await self._seek_new(told)
+        if not told:
+            await self.sleep(0.05)  # nothing to read yet
+            return
+        fetched = await self._getmany(set(told), min(timeout, LOOK_S))
+        if not fetched:
             return
         records, positions = fetched
-        if not self.flow_active:
-            await self.perform_seek()  # fetched in vain while a rebalance began: back to what is committed
-            return
-        for tp, batch in self._chunks(records, positions):
-            if not self.flow_active or self.app.consumer_generation_id != generation:
-                return
+        for tp, batch in self._chunks(told, records, positions):
+            if told is not self._told or self.app.consumer_generation_id != generation or self.should_stop:
+                return  # fetched in vain: a rebalance began
             yield tp, self._message(tp, batch, generation)
 
-    def _chunks(self, records: dict[Any, list[ConsumerRecord]], positions: dict[Any, int]) -> Any:
+    async def _seek_new(self, told: dict[TP, int]) -> None:
+        found = {tp: offset for tp, offset in self.host.positions().items() if tp not in told}
+        if not found:
+            return
+        try:
+            await self.seek_wait(found)
+        except (IllegalStateError, AssertionError, TimeoutError):  # the partitions move meanwhile: sought anew then
+            await self.sleep(0.05)
+            return
+        told.update(found)
+
+    def _chunks(self, told: dict[TP, int], records: dict[Any, list[ConsumerRecord]], positions: dict[Any, int]) -> Any:
         for topic_partition, position in positions.items():
             tp = TP(topic_partition.topic, topic_partition.partition)
             found = records.get(topic_partition, [])
-            if not found and self._told.get(tp) == position:
+            start = told.get(tp)
+            if start is None or (not found and start == position):
                 continue
-            self._told[tp] = position
-            for start in range(0, max(len(found), 1), CHUNK):
-                chunk = found[start : start + CHUNK]
-                last = start + CHUNK >= len(found)
-                yield tp, Batch(tp, chunk, position if last else chunk[-1].offset + 1)
+            told[tp] = position
+            for first in range(0, max(len(found), 1), CHUNK):
+                chunk = found[first : first + CHUNK]
+                end = position if first + CHUNK >= len(found) else chunk[-1].offset + 1
+                yield tp, Batch(tp, chunk, start, end)
+                start = end
 
     def _message(self, tp: TP, batch: Batch, generation: int) -> ConsumerMessage:
         return ConsumerMessage(
@@ -132,13 +171,12 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
         await super().on_partitions_assigned(assigned, generation_id)
 
     async def on_partitions_revoked(self, revoked: set[TP]) -> None:
+        self._told = {}
         await super().on_partitions_revoked(revoked)
         await self.host.revoke()
 
     async def perform_seek(self) -> None:
-        await self.host.ready()
-        self._told = {}
-        await super().perform_seek()
+        """Nothing at once: each partition is sought when its task runs, which may take longer than Faust waits."""
 
 
 class Transport(driver.Transport):  # type: ignore[misc]

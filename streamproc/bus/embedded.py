@@ -22,6 +22,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Self
 
+from streamproc.bus.child import launch, released
+
 KAFKA_VERSION = "4.1.0"
 # slf4j-simple, because Kafka's own dependencies hold no log binding: without one a failed start says nothing.
 _ENDPOINT = f"org.apache.kafka:kafka_2.13:{KAFKA_VERSION}+org.slf4j:slf4j-simple:1.7.36"
@@ -29,11 +31,6 @@ _HOST = "127.0.0.1"
 _HEAP_MB = 512
 _LOG_LINES_SHOWN = 15
 _STOP_TIMEOUT_S = 30.0
-
-# The broker must not outlive us, even when we are SIGKILLed: a small watcher reads our end of a pipe, and an end of
-# file without a line first means that we are gone. (PR_SET_PDEATHSIG would fire when the *thread* that called start()
-# ends, and is Linux only.) `exec` keeps the process id, so the broker is the child that we see.
-_LAUNCH = 'exec 3<&0; (read -r _ <&3 || kill -KILL $$) & exec "$@" </dev/null 3<&-'
 
 _CONFIG = """\
 process.roles=broker,controller
@@ -161,13 +158,7 @@ class EmbeddedKafka:
 
     def _launch(self, command: list[str]) -> None:
         with self.log_file.open("wb") as log:
-            self._process = subprocess.Popen(
-                ["/bin/sh", "-c", _LAUNCH, "embedded-kafka", *command],
-                stdin=subprocess.PIPE,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,  # Ctrl-C in the terminal must reach us first: we stop the broker last
-            )
+            self._process = launch(command, signal.SIGKILL, stdout=log, stderr=subprocess.STDOUT)
 
     def _await_listening(self, port: int) -> None:
         assert self._process is not None
@@ -203,9 +194,7 @@ class EmbeddedKafka:
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
-            # A line tells the watcher that this end is in order; it may be gone already.
-            with contextlib.suppress(OSError):
-                process.communicate(b"\n")
+            released(process)
         if self._given_dir is None and self._dir is not None:
             shutil.rmtree(self._dir, ignore_errors=True)
         self._port = 0

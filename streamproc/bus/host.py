@@ -12,6 +12,7 @@ from aiokafka import TopicPartition
 from faust.types import TP
 
 from streamproc.bus.batches import Batch
+from streamproc.bus.kill_points import passing
 from streamproc.bus.task import Connection, Stage, Task
 from streamproc.outputs.own_metrics import OwnMetrics
 
@@ -20,6 +21,9 @@ log = logging.getLogger(__name__)
 IDLE_S, BUSY_S = 0.1, 0.5  # between checkpoints
 BUSY_RECORDS = 2_000  # records since the last checkpoint that count as load
 TICK_S = 1.0
+REVOKE_S = 20.0  # for the last checkpoint before partitions move; the group waits 60 s for us
+MAX_UNCOMMITTED_BYTES = 64 * 1024 * 1024  # of input; beyond that, reading waits for the broker to take a checkpoint
+PROGRESS_S = 2.0  # between log lines while state is restored
 
 
 class Inputs(NamedTuple):
@@ -40,11 +44,18 @@ class TaskHost:
         self.tasks: dict[int, Task] = {}
         self.failed: asyncio.Future[BaseException] = asyncio.get_running_loop().create_future()
         self.loop_beat_at = time.monotonic()
-        self._starting: asyncio.Task[None] | None = None
         self._assigned = False
+        self._moves = 0  # counts assignments and revocations: what began before the last one is out of date
+        self._taking_over: asyncio.Task[None] | None = None
+        self._starts: dict[int, asyncio.Task[None]] = {}
         self._stopping = False
         self._rebalancing_since: float | None = None
+        self._restoring: dict[int, Task] = {}
+        self._progress_due = 0.0
         self._records = 0
+        self._uncommitted_bytes = 0
+        self._room = asyncio.Event()
+        self._room.set()
         self._runner: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -56,9 +67,7 @@ class TaskHost:
         self._stopping = True
         if self._runner is not None:
             await asyncio.gather(self._runner, return_exceptions=True)  # not cancelled: it may be in a transaction
-        if self._starting is not None:
-            self._starting.cancel()
-            await asyncio.gather(self._starting, return_exceptions=True)
+        await self._give_up_starts()
         await self._checkpoint_all()
         await asyncio.gather(*(task.stop() for task in self.tasks.values()), return_exceptions=True)
         self.tasks.clear()
@@ -70,32 +79,53 @@ class TaskHost:
         self.metrics.rebalances_total.inc()
         self._assigned = True
         self._rebalancing_since = self._rebalancing_since or time.monotonic()
-        previous = self._starting
-        self._starting = asyncio.create_task(self._take_over(assigned, previous))
-        self._starting.add_done_callback(lambda starting: self._watch(starting, "assignment"))
+        self._moves += 1
+        previous = self._taking_over
+        self._taking_over = asyncio.create_task(self._take_over(assigned, self._moves, previous))
+        self._taking_over.add_done_callback(lambda done: self._watch(done, "assignment"))
 
-    async def ready(self) -> None:
-        """Wait until every assigned task is ready. A failure is told by `failed`; then this never returns."""
-        while self._starting is not None and not self._starting.done():
-            await asyncio.wait([self._starting])
-        if self.failed.done():
-            await asyncio.Event().wait()
+    def positions(self) -> dict[TP, int]:
+        """Where the tasks that run go on."""
+        return {
+            TP(tp.topic, tp.partition): offset
+            for task in self.tasks.values()
+            if task.running and not self.failed.done()
+            for tp, offset in task.next.items()
+        }
 
     async def revoke(self) -> None:
-        """Commit what is processed: by the time others take over, it is there for them to read."""
+        """Commit what is processed: by the time others take over, it is there for them to read.
+
+        A task still starting is given up: begun later, its fencing would hit the partition's next owner.
+        """
         self._assigned = False
+        self._moves += 1
         self._rebalancing_since = time.monotonic()
-        await self._checkpoint_all()
+        passing("revoke")
+        await self._give_up_starts()
+        try:
+            async with asyncio.timeout(REVOKE_S):
+                await self._checkpoint_all()
+        except TimeoutError:
+            self.fail(TimeoutError(f"no checkpoint within {REVOKE_S:g} s"), "giving up partitions")
         for task in self.tasks.values():
             task.running = False
 
     @property
+    def is_leaving(self) -> bool:
+        """Whether this worker ends in order. After a failure it will be back within its session, and is waited for."""
+        return self._stopping and not self.failed.done()
+
+    @property
     def is_ready(self) -> bool:
         """Whether this worker takes part: assigned, and all its tasks run."""
-        starting = self._starting is not None and not self._starting.done()
-        return (
-            self._assigned and not starting and not self.failed.done() and all(t.running for t in self.tasks.values())
-        )
+        taking_over = self._taking_over is not None and not self._taking_over.done()
+        running = all(task.running for task in self.tasks.values())
+        return self._assigned and running and not taking_over and not self.failed.done()
+
+    async def room(self) -> None:
+        """Wait while much is processed but not committed: a slow broker slows the input and does not fill memory."""
+        await self._room.wait()
 
     def process(self, batch: Batch) -> None:
         """One batch of one partition, to its task. Synchronous: state is only seen at a batch's boundary."""
@@ -108,35 +138,41 @@ class TaskHost:
         except Exception as error:
             self.fail(error, f"batch of {batch.tp.topic} partition {batch.tp.partition}")
             return
+        self._uncommitted_bytes += sum(len(record.value or b"") for record in batch.records)
+        if self._uncommitted_bytes > MAX_UNCOMMITTED_BYTES:
+            self._room.clear()
         self.metrics.event_processing_seconds.labels(self.connection.group).observe(time.perf_counter() - began)
 
-    async def _take_over(self, assigned: set[TP], previous: asyncio.Task[None] | None) -> None:
+    async def _take_over(self, assigned: set[TP], move: int, previous: asyncio.Task[None] | None) -> None:
         if previous is not None:
             await asyncio.gather(previous, return_exceptions=True)
+        if move != self._moves:
+            return  # moved on meanwhile: the assignment that counts comes after this one
         wanted: dict[int, set[str]] = {}
         for tp in assigned:
             wanted.setdefault(tp.partition, set()).add(tp.topic)
         self._check_together(wanted)
         began = time.monotonic()
-        self.metrics.recovering.set(1)
-        gone = [partition for partition in self.tasks if partition not in wanted]
-        for partition in gone:
-            self.inputs.dropped(partition)
-            await self.tasks.pop(partition).stop()
-        for task in self.tasks.values():
+        kept = [task for partition, task in self.tasks.items() if partition in wanted]
+        gone = [self.tasks.pop(partition) for partition in [*self.tasks] if partition not in wanted]
+        for task in kept:
             task.running = True
-        new = [partition for partition in wanted if partition not in self.tasks]
-        await asyncio.gather(*(self._start_task(partition) for partition in new))
-        self.metrics.recovering.set(0)
-        self.metrics.recovery_duration_seconds.observe(time.monotonic() - began)
+        for task in gone:
+            self.inputs.dropped(task.partition)
+        await asyncio.gather(*(task.stop() for task in gone))
+        if move == self._moves:
+            await self._start_tasks([partition for partition in wanted if partition not in self.tasks])
+        if move == self._moves:
+            self._taken_over(time.monotonic() - began)
+
+    def _taken_over(self, took_s: float) -> None:
+        self.metrics.recovery_duration_seconds.observe(took_s)
         if self._rebalancing_since is not None:
             self.metrics.rebalance_duration_seconds.observe(time.monotonic() - self._rebalancing_since)
             self._rebalancing_since = None
         for topic in self.inputs.topics:
             self.metrics.assigned_partitions.labels(topic, "active").set(len(self.tasks))
-        log.info(
-            "%s: partitions %s, restored in %.1f s", self.connection.group, sorted(wanted), time.monotonic() - began
-        )
+        log.info("%s: partitions %s, restored in %.1f s", self.connection.group, sorted(self.tasks), took_s)
 
     def _check_together(self, wanted: dict[int, set[str]]) -> None:
         for partition, topics in wanted.items():
@@ -148,19 +184,33 @@ class TaskHost:
                 )
                 self.fail(error, "assignment")
 
+    async def _start_tasks(self, partitions: list[int]) -> None:
+        self.metrics.recovering.set(1)
+        self._starts = {partition: asyncio.create_task(self._start_task(partition)) for partition in partitions}
+        await asyncio.gather(*self._starts.values(), return_exceptions=True)
+        self.metrics.recovering.set(0)
+
     async def _start_task(self, partition: int) -> None:
+        """A task that is ready is served at once, while others are still restored."""
         inputs = [TopicPartition(topic, partition) for topic in self.inputs.topics]
         task = Task(partition, self.inputs.new_stage(partition), inputs, self.connection)
+        self._restoring[partition] = task
         try:
             await task.start()
+            self.tasks[partition] = task
         except asyncio.CancelledError:
             await task.stop()
             raise
         except Exception as error:
             await task.stop()
             self.fail(error, f"start of task {partition}")
-            return
-        self.tasks[partition] = task
+        finally:
+            del self._restoring[partition]
+
+    async def _give_up_starts(self) -> None:
+        for start in self._starts.values():
+            start.cancel()
+        await asyncio.gather(*self._starts.values(), return_exceptions=True)
 
     async def _run(self) -> None:
         """Checkpoints and ticks until stopped or failed."""
@@ -175,7 +225,15 @@ class TaskHost:
                 next_tick = time.monotonic() + TICK_S
                 self._tick(int(time.time() * 1000))
             await self._checkpoint_all()
+            self._tell_progress()
             self.loop_beat_at = time.monotonic()
+
+    def _tell_progress(self) -> None:
+        unread = {partition: task.unread for partition, task in self._restoring.items()}
+        self.metrics.recovery_remaining_records.labels("changelog").set(sum(unread.values()))
+        if unread and time.monotonic() >= self._progress_due:
+            self._progress_due = time.monotonic() + PROGRESS_S
+            log.info("%s: restoring partitions, changelog records left: %s", self.connection.group, unread)
 
     def _tick(self, now_ms: int) -> None:
         for task in self.tasks.values():
@@ -187,8 +245,10 @@ class TaskHost:
     async def _checkpoint_all(self) -> None:
         if self.failed.done():
             return
-        tasks = list(self.tasks.values())
+        tasks, taken = list(self.tasks.values()), self._uncommitted_bytes
         results = await asyncio.gather(*(task.checkpoint() for task in tasks), return_exceptions=True)
+        self._uncommitted_bytes = max(0, self._uncommitted_bytes - taken)
+        self._room.set()
         now_ms = int(time.time() * 1000)
         for task, result in zip(tasks, results, strict=True):
             if isinstance(result, float):
@@ -207,3 +267,4 @@ class TaskHost:
         if not self.failed.done():
             log.error("%s: %s failed: %s: %s", self.connection.group, where, type(error).__name__, error)
             self.failed.set_result(error)
+            self._room.set()

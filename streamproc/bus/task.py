@@ -1,7 +1,8 @@
 """A task: one partition number of one stage, with its state, transactional producer, changelog and input offsets.
 
-Checkpoint, in one Kafka transaction: changed state, outputs, input offsets. Whatever was not committed did not happen:
-a task that starts fences its predecessor, reads the changelog to its end and goes on at the committed offsets.
+Checkpoint, in one Kafka transaction: changed state with the input offsets that it is of, outputs, and the group's
+offsets for the eyes of tools. Whatever was not committed did not happen: a task that starts fences its predecessor,
+reads the changelog to its end and goes on at the offsets in it.
 """
 
 from __future__ import annotations
@@ -14,15 +15,19 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
 
+import msgspec
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
 from streamproc.bus.batches import Batch
+from streamproc.bus.kill_points import passing
 from streamproc.bus.record_batches import batches
 from streamproc.pipeline import State
 
 log = logging.getLogger(__name__)
 
 MAX_BATCH_BYTES = 512 * 1024
+OFFSETS = "offsets"  # changelog key of the input offsets that the state is of
+_offsets_decoder = msgspec.msgpack.Decoder(dict[str, int])
 
 
 Headers = Sequence[tuple[str, bytes]]
@@ -56,7 +61,11 @@ class Stage(Protocol):
 
 
 class OffsetsLost(RuntimeError):
-    """Committed offsets and topics do not fit together; going on would lose or double events."""
+    """The state's offsets and the topics do not fit together; going on would lose or double events."""
+
+
+class Gap(RuntimeError):
+    """Records went missing between the broker and a task. Nothing of what follows is committed: start again."""
 
 
 @dataclass
@@ -98,19 +107,28 @@ class Task:
     next: dict[TopicPartition, int] = field(default_factory=dict)
     arrived_ms: dict[TopicPartition, int] = field(default_factory=dict)  # arrival of the last record processed
     running: bool = False
+    unread: int = 0  # changelog records still to read, about
     broken: bool = False  # a batch, tick or checkpoint failed half way: what is in memory may never be committed
-    _committed: dict[TopicPartition, int] = field(default_factory=dict)
+    committed: dict[TopicPartition, int] = field(default_factory=dict)
     _producer: AIOKafkaProducer | None = None
     _lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def start(self) -> None:
         """Fence a predecessor, restore, find the offsets. Raises OffsetsLost where they do not fit the topics."""
         self._producer = self.connection.producer(f"{self.connection.group}-{self.partition}")
-        await self._producer.start()  # InitProducerId: from here on no predecessor can commit
-        state = await self._read_changelog()
-        self.stage.restore(state)
-        self.next = await self._offsets(bool(state))
-        self._committed = dict(self.next)
+        consumer = self.connection.consumer(group_id=self.connection.group)
+        try:
+            # InitProducerId is in the producer's start: from here on no predecessor can commit.
+            await asyncio.gather(self._producer.start(), consumer.start())
+            state = await self._read_changelog(consumer)
+            passing("recovery")
+            offsets = state.pop(OFFSETS, None)
+            kept = None if offsets is None else _offsets_decoder.decode(offsets)
+            self.next = await self._offsets(consumer, kept, bool(state))
+        finally:
+            await consumer.stop()
+        await asyncio.to_thread(self.stage.restore, state)  # seconds for a large state; other tasks go on meanwhile
+        self.committed = dict(self.next)
         self.running = True
 
     async def stop(self) -> None:
@@ -127,16 +145,23 @@ class Task:
                 self.stage.on_tick(now_ms)
 
     def process(self, batch: Batch) -> int:
-        """Process a batch; records below the next offset were seen before and are skipped. Returns their number."""
+        """Process a batch; records below the next offset were seen before and are skipped. Returns their number.
+
+        Raises Gap.
+        """
         tp = TopicPartition(batch.tp.topic, batch.tp.partition)
         start = self.next.get(tp)
         if not self.running or start is None:
             return 0  # its partition is moving: it will be read again where its task goes on
+        if batch.from_offset > start:
+            raise Gap(f"{tp.topic} partition {tp.partition}: expected offset {start}, got {batch.from_offset}")
         if batch.records and batch.records[0].offset < start:
-            batch = Batch(batch.tp, [r for r in batch.records if r.offset >= start], batch.next_offset)
+            later = [record for record in batch.records if record.offset >= start]
+            batch = Batch(batch.tp, later, start, batch.next_offset)
         if batch.records:
             with self._whole():
                 self.stage.on_batch(batch)
+            passing("batch")
             self.arrived_ms[tp] = batch.records[-1].timestamp
         self.next[tp] = max(start, batch.next_offset)
         return len(batch.records)
@@ -163,24 +188,27 @@ class Task:
 
     async def _commit(self, producer: AIOKafkaProducer) -> float | None:
         cut, offsets = self.stage.take_cut(), dict(self.next)  # one consistent cut: no await in between
-        if cut is None and offsets == self._committed:
+        if cut is None and offsets == self.committed:
             return None
         began = time.monotonic()
         await producer.begin_transaction()
-        if cut is not None:
-            await self._send(producer, cut)
+        await self._send(producer, cut, offsets)
         await producer.send_offsets_to_transaction(offsets, self.connection.group)
+        passing("transaction")
         await producer.commit_transaction()
-        self._committed = offsets
+        passing("committed")
+        self.committed = offsets
         if cut is not None:
             cut.committed()
         return time.monotonic() - began
 
-    async def _send(self, producer: AIOKafkaProducer, cut: Cut) -> None:
+    async def _send(self, producer: AIOKafkaProducer, cut: Cut | None, offsets: dict[TopicPartition, int]) -> None:
+        state = [*cut.changelog] if cut is not None else []
+        state.append((OFFSETS, msgspec.msgpack.encode({tp.topic: offset for tp, offset in offsets.items()})))
         changelog = self.connection.changelog
-        records = [Output(changelog, self.partition, key.encode(), value) for key, value in cut.changelog]
+        records = [Output(changelog, self.partition, key.encode(), value) for key, value in state]
         targets: dict[tuple[str, int], list[Output]] = {}
-        for output in (*records, *cut.outputs):
+        for output in (*records, *(cut.outputs if cut is not None else ())):
             targets.setdefault((output.topic, output.partition), []).append(output)
         delivered = []
         for (topic, partition), outputs in targets.items():
@@ -190,52 +218,53 @@ class Task:
             ]
         await asyncio.gather(*delivered)
 
-    async def _read_changelog(self) -> dict[str, bytes]:
+    async def _read_changelog(self, consumer: AIOKafkaConsumer) -> dict[str, bytes]:
         """The newest value of every key, read to the end by position: control records occupy offsets."""
         tp = TopicPartition(self.connection.changelog, self.partition)
-        consumer = self.connection.consumer()
-        await consumer.start()
-        try:
-            consumer.assign([tp])
-            await consumer.seek_to_beginning(tp)
-            end = (await consumer.end_offsets([tp]))[tp]
-            state: dict[str, bytes] = {}
-            while await consumer.position(tp) < end:
-                for record in (await consumer.getmany(tp, timeout_ms=500)).get(tp, ()):
-                    key = record.key.decode()
-                    if record.value is None:
-                        state.pop(key, None)
-                    else:
-                        state[key] = record.value
-            return state
-        finally:
-            await consumer.stop()
+        consumer.assign([tp])
+        await consumer.seek_to_beginning(tp)
+        end = (await consumer.end_offsets([tp]))[tp]
+        state: dict[str, bytes] = {}
+        while (position := await consumer.position(tp)) < end:
+            self.unread = end - position
+            for record in (await consumer.getmany(tp, timeout_ms=500)).get(tp, ()):
+                key = record.key.decode()
+                if record.value is None:
+                    state.pop(key, None)
+                else:
+                    state[key] = record.value
+        self.unread = 0
+        return state
 
-    async def _offsets(self, has_state: bool) -> dict[TopicPartition, int]:
-        """Where to go on. Checked against the topics, so that nothing is skipped or read again in silence."""
-        consumer = self.connection.consumer(group_id=self.connection.group)
-        await consumer.start()
-        try:
-            consumer.assign(self.inputs)
-            first = await consumer.beginning_offsets(self.inputs)
-            end = await consumer.end_offsets(self.inputs)
-            found = {}
-            for tp in self.inputs:
-                committed = await consumer.committed(tp)
-                if committed is None and has_state:
-                    raise OffsetsLost(self._advice(tp, "there is state but no committed offset"))
-                if committed is not None and not first[tp] <= committed <= end[tp]:
-                    raise OffsetsLost(
-                        self._advice(tp, f"offset {committed} is committed, the topic has {first[tp]} to {end[tp]}")
-                    )
-                found[tp] = first[tp] if committed is None else committed
-            return found
-        finally:
-            await consumer.stop()
+    async def _offsets(
+        self, consumer: AIOKafkaConsumer, kept: Mapping[str, int] | None, has_state: bool
+    ) -> dict[TopicPartition, int]:
+        """Where to go on: at the offsets kept with the state, whatever has become of the group's.
+
+        Checked against the topics, so that nothing is skipped or read again in silence. State without offsets is that
+        of a release before 0.2, which had them in the group only.
+        """
+        consumer.assign(self.inputs)
+        first = await consumer.beginning_offsets(self.inputs)
+        end = await consumer.end_offsets(self.inputs)
+        of_group = await asyncio.gather(*(consumer.committed(tp) for tp in self.inputs))
+        found = {}
+        for tp, committed in zip(self.inputs, of_group, strict=True):
+            offset = committed if kept is None else kept.get(tp.topic)
+            if kept is None and (offset is not None) != has_state:
+                what = "there is state, but no offset" if has_state else f"there is offset {offset}, but no state"
+                raise OffsetsLost(self._advice(tp, what))
+            if offset is not None and not first[tp] <= offset <= end[tp]:
+                what = f"the state is of offset {offset}, the topic has {first[tp]} to {end[tp]}"
+                raise OffsetsLost(self._advice(tp, what))
+            if offset != committed:
+                log.warning("%s: the group's offset is %s, not %s as the state says", tp, committed, offset)
+            found[tp] = first[tp] if offset is None else offset
+        return found
 
     def _advice(self, tp: TopicPartition, what: str) -> str:
         return (
-            f"{tp.topic} partition {tp.partition}: {what}. The topic was made anew, its retention is too short, or the "
-            f"group {self.connection.group} was deleted. Start under a new app id (STREAMPROC_APP) to rebuild from "
-            f"the topics, or restore the topic."
+            f"{tp.topic} partition {tp.partition}: {what}. This topic or {self.connection.changelog} was "
+            f"made anew, or its retention is too short for so long a standstill. Start under a new app id "
+            f"(STREAMPROC_APP) to rebuild from the topics, or restore the topic."
         )

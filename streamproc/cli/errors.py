@@ -12,9 +12,10 @@ import typer
 
 FAILED = 1
 WRONG_USE = 2  # a wrong option, setting or address, or something a start needs is missing: trying again will not help
+NEEDS_PERSON = 3  # a worker stopped, and starting it again gives the same until somebody has decided something
 INTERRUPTED = 130
-# Exceptions that keep a worker from starting at all; a supervisor must not start it again.
-_REFUSALS = ("BrokerUnavailable", "TopicsMissing", "OffsetsLost", "StateVersionError", "ListenError")
+_REFUSALS = ("BrokerUnavailable", "TopicsMissing", "ListenError")  # keep a worker from starting at all
+_NEEDS_PERSON = ("OffsetsLost", "TooManyRejected", "StateVersionError")
 
 # typer has its own copy of click since 0.20; both are meant.
 ClickError: Any = next(cls for cls in typer.BadParameter.__mro__ if cls.__name__ == "ClickException")
@@ -42,12 +43,18 @@ def explain(error: BaseException) -> tuple[Sequence[str], int] | None:
         return _usage(error), WRONG_USE
     names = {cls.__name__ for cls in type(error).__mro__ if cls.__module__.startswith("streamproc.")}
     if names:
-        return str(error).splitlines(), WRONG_USE if names.intersection(_REFUSALS) else FAILED
+        return str(error).splitlines(), _code(names)
     if type(error).__module__.startswith("aiokafka."):
         return [f"Kafka: {type(error).__name__}: {error}"], FAILED
     if isinstance(error, OSError) and error.filename is not None:
         return [f"{error.filename}: {_reason(error)}"], FAILED
     return None
+
+
+def _code(names: set[str]) -> int:
+    if names.intersection(_NEEDS_PERSON):
+        return NEEDS_PERSON
+    return WRONG_USE if names.intersection(_REFUSALS) else FAILED
 
 
 def _usage(error: Any) -> list[str]:

@@ -1,0 +1,214 @@
+"""The owner of the tasks, without a broker: what it lets through, holds back, gives up and fails of."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from typing import Any, NamedTuple
+
+import pytest
+from aiokafka import TopicPartition
+from faust.types import TP
+
+from streamproc.bus import host as module
+from streamproc.bus.batches import Batch
+from streamproc.bus.host import Inputs, TaskHost
+from streamproc.bus.task import Connection, Gap, Task
+from streamproc.outputs.own_metrics import OwnMetrics
+
+TOPIC = "in"
+DEADLINE_S = 20.0
+
+
+class Rec(NamedTuple):
+    offset: int
+    value: bytes = b"x"
+    timestamp: int = 0
+
+
+class Collector:
+    """A stage that remembers what it was given."""
+
+    def __init__(self) -> None:
+        self.offsets: list[int] = []
+
+    def on_batch(self, batch: Batch) -> None:
+        self.offsets += [record.offset for record in batch.records]
+
+    def on_tick(self, now_ms: int) -> None:
+        pass
+
+    def take_cut(self) -> None:
+        return None
+
+    def restore(self, state: Any) -> None:
+        pass
+
+
+def batch(start: int, end: int, size: int = 1, partition: int = 0) -> Batch:
+    records: Any = [Rec(offset, b"x" * size) for offset in range(start, end)]
+    return Batch(TP(TOPIC, partition), records, start, end)
+
+
+def a_task(next_offset: int = 0, partition: int = 0) -> Task:
+    tp = TopicPartition(TOPIC, partition)
+    task = Task(partition, Collector(), [tp], Connection("", "g", "c"))
+    task.next = {tp: next_offset}
+    task.running = True
+    return task
+
+
+def run(check: Callable[[TaskHost], Coroutine[Any, Any, None]]) -> None:
+    async def main() -> None:
+        inputs = Inputs((TOPIC,), lambda _: Collector(), lambda _: None)
+        metrics = OwnMetrics("facts", "0", "")
+        async with asyncio.timeout(DEADLINE_S):
+            await check(TaskHost(inputs, Connection("", "g", "c"), metrics))
+
+    asyncio.run(main())
+
+
+async def until(condition: Callable[[], object]) -> None:
+    while not condition():  # noqa: ASYNC110 (nothing tells; `run` has a deadline)
+        await asyncio.sleep(0)
+
+
+def seen(task: Task) -> list[int]:
+    assert isinstance(task.stage, Collector)
+    return task.stage.offsets
+
+
+def test_what_was_processed_is_skipped_and_the_rest_taken() -> None:
+    task = a_task(5)
+    assert task.process(batch(0, 4)) == 0
+    assert task.process(batch(3, 8)) == 3
+    assert task.process(batch(8, 8)) == 0
+    assert seen(task) == [5, 6, 7]
+    assert task.next == {TopicPartition(TOPIC, 0): 8}
+
+
+def test_a_gap_fails_and_nothing_of_it_is_taken() -> None:
+    task = a_task(5)
+    with pytest.raises(Gap, match="expected offset 5, got 6"):
+        task.process(batch(6, 8))
+    assert seen(task) == []
+    assert task.next == {TopicPartition(TOPIC, 0): 5}
+
+
+def test_a_gap_ends_the_worker() -> None:
+    async def check(host: TaskHost) -> None:
+        host.tasks[0] = a_task(5)
+        host.process(batch(6, 8))
+        assert isinstance(host.failed.result(), Gap)
+        assert host.positions() == {}
+
+    run(check)
+
+
+def test_batches_of_partitions_that_moved_are_left_to_their_owner() -> None:
+    async def check(host: TaskHost) -> None:
+        host.tasks[0] = a_task(0)
+        host.process(batch(0, 2, partition=1))
+        assert not host.failed.done()
+        assert seen(host.tasks[0]) == []
+
+    run(check)
+
+
+def test_too_much_uncommitted_input_waits_for_a_checkpoint(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "MAX_UNCOMMITTED_BYTES", 1_000)
+
+    async def check(host: TaskHost) -> None:
+        host.tasks[0] = a_task(0)
+        host.process(batch(0, 10, size=100))
+        await host.room()
+        host.process(batch(10, 11, size=100))
+        waiting = asyncio.create_task(host.room())
+        await asyncio.sleep(0)
+        assert not waiting.done()
+        await host._checkpoint_all()
+        await waiting
+
+    run(check)
+
+
+def test_a_failure_lets_nobody_wait_for_room(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "MAX_UNCOMMITTED_BYTES", 1)
+
+    async def check(host: TaskHost) -> None:
+        host.tasks[0] = a_task(0)
+        host.process(batch(0, 10))
+        host.fail(RuntimeError("for this test"), "here")
+        await host.room()
+
+    run(check)
+
+
+def test_a_revoke_that_cannot_commit_in_time_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "REVOKE_S", 0.01)
+
+    async def check(host: TaskHost) -> None:
+        task = host.tasks[0] = a_task(0)
+
+        async def hang() -> float | None:
+            await asyncio.Event().wait()
+            return None
+
+        monkeypatch.setattr(task, "checkpoint", hang)
+        await host.revoke()
+        assert isinstance(host.failed.result(), TimeoutError)
+        assert not task.running
+
+    run(check)
+
+
+def test_a_start_is_given_up_when_its_partition_is_revoked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else it would fence the next owner; and the same partition assigned again starts anew."""
+    began: list[int] = []
+    hanging = asyncio.Event()
+
+    async def start(task: Task) -> None:
+        began.append(task.partition)
+        if len(began) == 1:
+            hanging.set()
+            await asyncio.Event().wait()
+        task.running = True
+
+    monkeypatch.setattr(Task, "start", start)
+
+    async def check(host: TaskHost) -> None:
+        host.assign({TP(TOPIC, 0)})
+        await hanging.wait()
+        assert not host.is_ready
+        await host.revoke()
+        assert host.tasks == {}
+        host.assign({TP(TOPIC, 1)})
+        await until(lambda: host.is_ready)
+        assert list(host.tasks) == [1]
+        assert began == [0, 1]
+        assert not host.failed.done()
+
+    run(check)
+
+
+def test_a_task_is_served_while_another_is_restored(monkeypatch: pytest.MonkeyPatch) -> None:
+    release = asyncio.Event()
+
+    async def start(task: Task) -> None:
+        if task.partition == 1:
+            await release.wait()
+        task.next = {TopicPartition(TOPIC, task.partition): 7}
+        task.running = True
+
+    monkeypatch.setattr(Task, "start", start)
+
+    async def check(host: TaskHost) -> None:
+        host.assign({TP(TOPIC, 0), TP(TOPIC, 1)})
+        await until(host.positions)
+        assert host.positions() == {TP(TOPIC, 0): 7}
+        assert not host.is_ready
+        release.set()
+        await until(lambda: host.is_ready)
+        assert host.positions() == {TP(TOPIC, 0): 7, TP(TOPIC, 1): 7}
+
+    run(check)
