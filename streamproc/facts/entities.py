@@ -138,15 +138,13 @@ class Entities:
 
     def restore(self, state: Mapping[str, bytes]) -> None:
         """Take over all records of the changelog. They are decoded when something arrives for them."""
-        days: dict[int, list[tuple[dict[str, bytes], str, bytes]]] = {}
+        days: dict[tuple[int, str, bool], dict[str, bytes]] = {}
         for subject, packed in state.items():
             found = _unpack(packed)
             orphan = _decode_life(found.life).orphan if found.orphan is None else found.orphan
-            shelf = self._shelves[subject.partition("/")[0], orphan]
-            days.setdefault(found.day, []).append((shelf, subject, packed))
+            days.setdefault((found.day, subject.partition("/")[0], orphan), {})[subject] = packed
         for day in sorted(days):
-            for shelf, subject, packed in days.pop(day):
-                shelf[subject] = packed
+            self._shelves[day[1:]].update(days.pop(day))
 
     def _take_down(self, family: str, subject: str) -> int:
         """An entity from its shelf, or a new one, into the decoded lives; returns the day of its last arrival."""
