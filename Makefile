@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 ARGS ?=
 
-.PHONY: help install demo test lint bench bench-recovery bench-rebalance soak schemas build constraints clean
+.PHONY: help install demo test lint bench bench-memory bench-recovery bench-rebalance soak schemas build constraints clean
 
 help:
 	@printf '%s\n' \
@@ -12,7 +12,8 @@ help:
 	  'make test         all checks and tests' \
 	  'make lint         ruff, mypy, import contracts' \
 	  'make bench        events a second through the whole path (some minutes)' \
-  'make bench-recovery   start of a worker with a million entities (about two minutes)' \
+	  'make bench-memory     bytes an id, entity and group, and seconds to restore them (some minutes)' \
+	  'make bench-recovery   start of a worker with a million entities (about two minutes)' \
 	  'make bench-rebalance  how long partitions pause when workers come and go (about two minutes)' \
 	  'make soak         memory and lag over half an hour at half of the greatest rate' \
 	  'make schemas      write the JSON schemas of the events into schemas/' \
@@ -37,6 +38,9 @@ test: lint
 
 bench: .venv/.installed-dev
 	$(BIN)/python tests/bench/throughput.py $(ARGS)
+
+bench-memory: .venv/.installed-dev
+	$(BIN)/python tests/bench/memory.py
 
 bench-recovery: .venv/.installed-dev
 	$(BIN)/python tests/bench/recovery.py $(ARGS)

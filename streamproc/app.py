@@ -36,7 +36,7 @@ from streamproc.kpis.kpi import Catalogue
 from streamproc.outputs.http import Access, MetricsServer
 from streamproc.outputs.own_metrics import OwnMetrics
 from streamproc.outputs.prometheus import KpiExposition, RepInfo
-from streamproc.pipeline import FactsStage, KpisStage
+from streamproc.pipeline import FactsStage, KpisStage, StateVersionError
 from streamproc.settings import Settings, Stage
 from streamproc.windows.calendar import Calendar
 
@@ -44,7 +44,7 @@ log = logging.getLogger(__name__)
 
 QUEUE_BATCHES = 8  # fetched batches that wait for the agent; beyond that fetching pauses
 FORCED_END_S = 30.0  # after the wish to end; less than what supervisors wait before SIGKILL
-NEEDS_PERSON = (OffsetsLost, TooManyRejected)  # failures after which starting again does not help
+NEEDS_PERSON = (OffsetsLost, StateVersionError, TooManyRejected)  # failures after which starting again does not help
 HUNG_S = 60.0  # a loop of checkpoints that has not come round for so long is not alive
 
 
@@ -126,11 +126,11 @@ class Worker:
         return Inputs((self.partials,), self._new_kpis, self._drop_kpis)
 
     def _new_facts(self, partition: int) -> TaskStage:
-        stage = FactsStage(self.catalogue, self.reference, self.settings.reject_limit)
+        stage = FactsStage(self.catalogue, self.reference, self.settings.max_entities, self.settings.reject_limit)
         return FactsTask(partition, stage, self.metrics, self.partials, self.partitions, self.settings.clock == "wall")
 
     def _new_kpis(self, partition: int) -> TaskStage:
-        stage = KpisStage(self.catalogue, Calendar(self.settings.business_timezone))
+        stage = KpisStage(self.catalogue, Calendar(self.settings.business_timezone), self.settings.max_groups)
         return KpisTask(partition, stage, self.metrics, self.exposition, self.settings.clock == "wall")
 
     def _drop_kpis(self, partition: int) -> None:
@@ -206,7 +206,8 @@ def _end_by_force(stopped: asyncio.Event) -> threading.Timer:
 async def run_worker(settings: Settings, stage: Stage) -> int:
     """Run a worker until SIGTERM or SIGINT; returns the exit code, 1 after a failure (then a restart is safe).
 
-    Raises OffsetsLost and TooManyRejected, which need a person, and BrokerUnavailable and TopicsMissing.
+    Raises OffsetsLost, StateVersionError and TooManyRejected, which need a person, and BrokerUnavailable and
+    TopicsMissing.
     """
     stopped = asyncio.Event()
     loop = asyncio.get_running_loop()

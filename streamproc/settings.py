@@ -65,6 +65,8 @@ class Settings(BaseSettings):
         0.5, ge=0, le=1, description="share of 10,000 records of a topic that may be refused; 1: any"
     )
     max_series: int = Field(200_000, ge=1, description="cap on exposed series")
+    max_entities: int = Field(2_000_000, ge=0, description="cap on entities of a facts task; 0: none")
+    max_groups: int = Field(200_000, ge=0, description="cap on groups of a kpis task; 0: none")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="log level")
     pseudonym_key: SecretStr | None = Field(None, description="secret: key of pseudonyms, for `import csv`")
 
