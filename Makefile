@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 ARGS ?=
 
-.PHONY: help install demo test test-faults lint bench schemas build constraints clean
+.PHONY: help install demo test test-faults lint bench bench-memory bench-recovery bench-rebalance soak schemas build constraints clean
 
 help:
 	@printf '%s\n' \
@@ -13,6 +13,10 @@ help:
 	  'make lint         ruff, mypy, import contracts' \
 	  'make test-faults  faults on a real broker with an oracle recount, all cases (about an hour)' \
 	  'make bench        events a second through the whole path (some minutes)' \
+	  'make bench-memory     bytes an id, entity and group, and seconds to restore them (some minutes)' \
+	  'make bench-recovery   start of a worker with a million entities (about two minutes)' \
+	  'make bench-rebalance  how long partitions pause when workers come and go (about two minutes)' \
+	  'make soak         memory and lag over half an hour at half of the greatest rate' \
 	  'make schemas      write the JSON schemas of the events into schemas/' \
 	  'make build        a wheel in dist/' \
 	  'make constraints  pin the installed versions in constraints.txt' \
@@ -39,6 +43,18 @@ test-faults: .venv/.installed-dev
 
 bench: .venv/.installed-dev
 	$(BIN)/python tests/bench/throughput.py $(ARGS)
+
+bench-memory: .venv/.installed-dev
+	$(BIN)/python tests/bench/memory.py
+
+bench-recovery: .venv/.installed-dev
+	$(BIN)/python tests/bench/recovery.py $(ARGS)
+
+bench-rebalance: .venv/.installed-dev
+	$(BIN)/python tests/bench/rebalance.py $(ARGS)
+
+soak: .venv/.installed-dev
+	$(BIN)/python tests/bench/soak.py $(ARGS)
 
 schemas: install
 	$(BIN)/python -m streamproc.schemas

@@ -20,6 +20,7 @@ from faust.contrib.asgi import faust_app_running
 
 from streamproc import __version__
 from streamproc.bus.batches import BatchSchema
+from streamproc.bus.connection import Broker
 from streamproc.bus.follow import ReferenceFollower
 from streamproc.bus.host import Inputs, TaskHost
 from streamproc.bus.lag import ANSWER_S, STALLED_S, LagMeter
@@ -32,10 +33,10 @@ from streamproc.facts.reference import Reference
 from streamproc.facts.reject_limit import TooManyRejected
 from streamproc.kpis.catalogue import catalogue
 from streamproc.kpis.kpi import Catalogue
-from streamproc.outputs.http import MetricsServer
+from streamproc.outputs.http import Access, MetricsServer
 from streamproc.outputs.own_metrics import OwnMetrics
 from streamproc.outputs.prometheus import KpiExposition, RepInfo
-from streamproc.pipeline import FactsStage, KpisStage
+from streamproc.pipeline import FactsStage, KpisStage, StateVersionError
 from streamproc.settings import Settings, Stage
 from streamproc.windows.calendar import Calendar
 
@@ -43,7 +44,7 @@ log = logging.getLogger(__name__)
 
 QUEUE_BATCHES = 8  # fetched batches that wait for the agent; beyond that fetching pauses
 FORCED_END_S = 30.0  # after the wish to end; less than what supervisors wait before SIGKILL
-NEEDS_PERSON = (OffsetsLost, TooManyRejected)  # failures after which starting again does not help
+NEEDS_PERSON = (OffsetsLost, StateVersionError, TooManyRejected)  # failures after which starting again does not help
 HUNG_S = 60.0  # a loop of checkpoints that has not come round for so long is not alive
 
 
@@ -62,7 +63,8 @@ class Worker:
         self.metrics = OwnMetrics(stage, __version__, _catalogue_version(self.catalogue))
         self.exposition = KpiExposition(self.catalogue, settings.max_series)
         group = f"{settings.app}-{stage}"
-        self.connection = Connection(settings.bootstrap_servers, group, f"{group}-changelog")
+        self.broker = Broker.of(settings)
+        self.connection = Connection(self.broker, group, f"{group}-changelog")
         self.partials = partials_topic(settings.app)
         self.partitions = 0
 
@@ -78,12 +80,14 @@ class Worker:
             lambda error: host.fail(error, "end offsets"),
         )
         async with AsyncExitStack() as stack:
+            s = self.settings
             server = MetricsServer(
-                host=self.settings.host,
-                port=self.settings.port,
+                host=s.host,
+                port=s.port,
                 metrics=self.metrics.page(self.exposition),
                 live=lambda: _live(host, meter),
                 ready=lambda: _ready(host, meter),
+                access=Access(s.secret("http_token"), s.http_user, s.secret("http_password")),
             )
             await server.start()
             stack.push_async_callback(server.stop)
@@ -102,7 +106,7 @@ class Worker:
             yield host
 
     async def _check_topics(self) -> int:
-        rows = await describe(self.settings.bootstrap_servers, table(self.settings.app, self.settings.partitions))
+        rows = await describe(self.broker, table(self.settings.app, self.settings.partitions))
         missing = [row.name for row in rows if row.found is None]
         if missing:
             raise TopicsMissing(f"no topic {', '.join(missing)}: run `streamproc topics create` first")
@@ -122,11 +126,11 @@ class Worker:
         return Inputs((self.partials,), self._new_kpis, self._drop_kpis)
 
     def _new_facts(self, partition: int) -> TaskStage:
-        stage = FactsStage(self.catalogue, self.reference, self.settings.reject_limit)
+        stage = FactsStage(self.catalogue, self.reference, self.settings.max_entities, self.settings.reject_limit)
         return FactsTask(partition, stage, self.metrics, self.partials, self.partitions, self.settings.clock == "wall")
 
     def _new_kpis(self, partition: int) -> TaskStage:
-        stage = KpisStage(self.catalogue, Calendar(self.settings.business_timezone))
+        stage = KpisStage(self.catalogue, Calendar(self.settings.business_timezone), self.settings.max_groups)
         return KpisTask(partition, stage, self.metrics, self.exposition, self.settings.clock == "wall")
 
     def _drop_kpis(self, partition: int) -> None:
@@ -139,16 +143,15 @@ class Worker:
 
     def _faust(self, host: TaskHost, folder: Path) -> Any:
         """The Faust app of the stage: one agent, batch in, pipeline call. Faust wants a folder, and writes nothing."""
-        brokers = ";".join(f"kpi://{address.strip()}" for address in self.settings.bootstrap_servers.split(","))
         app = faust.App(
             self.connection.group,
-            broker=brokers,
+            **self.broker.faust(),
             datadir=folder,
             consumer_group_instance_id=self.settings.member(self.stage),
             consumer_auto_offset_reset="none",
             consumer_max_fetch_size=1024 * 1024,
             broker_session_timeout=10.0,
-            broker_heartbeat_interval=3.0,
+            broker_heartbeat_interval=1.0,
             broker_request_timeout=120.0,
             broker_rebalance_timeout=60.0,
             topic_allow_declare=False,
@@ -203,7 +206,8 @@ def _end_by_force(stopped: asyncio.Event) -> threading.Timer:
 async def run_worker(settings: Settings, stage: Stage) -> int:
     """Run a worker until SIGTERM or SIGINT; returns the exit code, 1 after a failure (then a restart is safe).
 
-    Raises OffsetsLost and TooManyRejected, which need a person, and BrokerUnavailable and TopicsMissing.
+    Raises OffsetsLost, StateVersionError and TooManyRejected, which need a person, and BrokerUnavailable and
+    TopicsMissing.
     """
     stopped = asyncio.Event()
     loop = asyncio.get_running_loop()

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from streamproc.codec import Rejection, decode, decode_reference
 from streamproc.facts.deals import RANKS
 from streamproc.facts.reference import Reference
-from streamproc.facts.seen import Seen
+from streamproc.facts.seen import id_hash
 from streamproc.kpis.kpi import Catalogue, KpiValue
 from streamproc.pipeline import FactsStage, KpisStage
 from streamproc.windows.calendar import Calendar, next_minute
@@ -71,12 +71,15 @@ class Backtest:
 
     def end_ms(self) -> int:
         """The event clock at the end of the input. Raises ValueError where no event is valid."""
-        last_ms, seen = -1, Seen()
+        last_ms = -1
+        seen: set[bytes] = set()
         for line in self.lines:
             event = decode(line.value)
             if isinstance(event, Rejection) or self.facts.refuse(event, line.time_ms, None) is not None:
                 continue
-            if seen.add(event.source, event.id, line.timestamp):
+            found = id_hash(event.source, event.id)
+            if found not in seen:
+                seen.add(found)
                 last_ms = line.time_ms
         if last_ms < 0:
             raise ValueError("the input has no valid event")

@@ -21,22 +21,37 @@ from streamproc.facts.entities import Entities
 from streamproc.facts.fact import Fact
 from streamproc.facts.reference import Reference
 from streamproc.facts.reject_limit import RejectLimit
-from streamproc.facts.seen import Seen
+from streamproc.facts.seen import Arrived, Seen
 from streamproc.facts.sums import Sums
 from streamproc.kpis.evaluate import Evaluator, Series
 from streamproc.kpis.kpi import Catalogue, KpiValue
-from streamproc.windows.aggregates import dump, load
+from streamproc.windows.aggregates import load
 from streamproc.windows.calendar import DAY_MS, Calendar, next_minute
 from streamproc.windows.slices import SliceKey, Slices
 
 CLOCK = "clock"  # key of the clock record in `kpi.partials` and in both changelogs
+VERSION = "version"  # key of the record of the state's version in both changelogs
+STATE_VERSION = 2  # 1 (no such record): release 0.1.0. Read: all up to this one. Raise it with any change of the state
 MAX_AGE_MS = 800 * DAY_MS
+NEVER_SHED = ("", "team", "region")  # groups of the company, and of dimensions that only grow with it
 
 _pack = msgspec.msgpack.Encoder().encode
 _unpack: Any = msgspec.msgpack.Decoder().decode
 _partial = msgspec.msgpack.Decoder(list[tuple[int, dict[str, Any], dict[str, Any]]]).decode
 
 State = list[tuple[str, bytes | None]]  # changelog records; None deletes
+
+
+class StateVersionError(RuntimeError):
+    """The changelog was written by a later release than this one."""
+
+    def __init__(self, version: int) -> None:
+        super().__init__(
+            f"the state in the changelog is of version {version}, this release reads versions up to {STATE_VERSION}: "
+            "start the release that wrote it (or a later one), or start this one under a new app id "
+            "(STREAMPROC_APP) to rebuild everything from the topics"
+        )
+        self.version = version
 
 
 class Record(Protocol):
@@ -91,15 +106,18 @@ class KpisCut:
     ceased: list[Series]
     clock_ms: int
     oldest: Arrival | None
+    shed: int  # partial sums that were not taken, by the cap on groups
 
 
 class FactsStage:
     """Events of one partition → facts, summed by group and minute until the cut."""
 
-    def __init__(self, catalogue: Catalogue, reference: Reference, reject_limit: float = 1.0) -> None:
+    def __init__(
+        self, catalogue: Catalogue, reference: Reference, max_entities: int = 0, reject_limit: float = 1.0
+    ) -> None:
         self.reference = reference
         self.limit = RejectLimit(reject_limit)
-        self.entities = Entities(reference)
+        self.entities = Entities(reference, max_entities)
         self.seen = Seen()
         self.sums = Sums(catalogue.dimensions)
         self.max_event_ms = -1
@@ -110,6 +128,7 @@ class FactsStage:
         self.lateness_ms = 0  # largest of the last batch: arrival after happening
         self._clocked = -1
         self._arrival_ms = -1
+        self._version = 0  # of the state in the changelog
 
     def on_batch(self, records: Sequence[Record], now_ms: int | None) -> None:
         """Take records of one topic partition. `now_ms` is the wall clock, None with the event clock.
@@ -119,14 +138,16 @@ class FactsStage:
         self.lateness_ms = 0
         if records:
             self.limit.taken(records[0].topic, len(records))
-        for record in records:
-            event = decode(record.value)
-            if isinstance(event, Rejection):
-                self._reject(record, event)
-                continue
-            self._on_event(event, record, now_ms)
+        found = [(record, event) for record in records if (event := self._accepted(record, now_ms)) is not None]
+        is_new = self.seen.add(Arrived(event.source, event.id, record.timestamp) for record, event in found)
+        for (record, event), new in zip(found, is_new, strict=True):
+            if new:
+                self._on_event(event, record)
+            else:
+                self._counts["duplicate", record.topic] += 1
         for fact, times in self.entities.differences():
             self._emit(fact, times)
+        self.entities.shed()
 
     def on_tick(self, now_ms: int) -> None:
         """Forget old ids and entities, by the time of arrival. Not called with the event clock.
@@ -143,41 +164,49 @@ class FactsStage:
         state += [(f"seen/{key}", None) for key in self._forgotten]
         state += [(f"seen/{key}", value) for key, value in self.seen.take_dirty()]
         partials = self.sums.take()
-        if self.entities.orphans:
-            self._counts["orphans",] += self.entities.orphans
-            self.entities.orphans = 0
+        self._count_dropped()
         if not (state or partials or self._rejected or self._counts):
             return None
         clock = None
         if partials or self.max_event_ms > self._clocked:
             clock = _pack((self.max_event_ms, self._oldest))
             state.append((CLOCK, _pack(self.max_event_ms)))
+        if state and self._version != STATE_VERSION:
+            state.append((VERSION, _pack(STATE_VERSION)))
+            self._version = STATE_VERSION
         cut = FactsCut(state, partials, self._rejected, clock, self._counts)
         self._rejected, self._forgotten, self._counts = [], [], Counter()
         self._oldest, self._clocked = None, self.max_event_ms
         return cut
 
     def restore(self, state: Mapping[str, bytes]) -> None:
-        """Take over the state that a predecessor wrote to the changelog."""
+        """Take over the state that a predecessor wrote to the changelog. Raises StateVersionError."""
+        self._version = _version(state)
+        kinds: dict[str, dict[str, bytes]] = {"entity": {}, "seen": {}}
         for key, value in state.items():
             kind, _, name = key.partition("/")
-            if kind == "entity":
-                self.entities.restore(name, value)
-            elif kind == "seen":
-                self.seen.restore(name, value)
-            else:
-                self.max_event_ms = self._clocked = _unpack(value)
+            if kind in kinds:
+                kinds[kind][name] = value
+        self.entities.restore(kinds["entity"])
+        self.seen.restore(kinds["seen"])
+        if CLOCK in state:
+            self.max_event_ms = self._clocked = _unpack(state[CLOCK])
 
-    def _on_event(self, event: Event, record: Record, now_ms: int | None) -> None:
-        time_ms = event.time_ms
+    def _accepted(self, record: Record, now_ms: int | None) -> Event | None:
+        """The event of a record; None, and rejected, where it cannot be taken."""
+        event = decode(record.value)
+        if isinstance(event, Rejection):
+            self._reject(record, event)
+            return None
         self._arrival_ms = max(self._arrival_ms, record.timestamp)
-        wrong = self.refuse(event, time_ms, now_ms)
+        wrong = self.refuse(event, event.time_ms, now_ms)
         if wrong is not None:
             self._reject(record, wrong)
-            return
-        if not self.seen.add(event.source, event.id, record.timestamp):
-            self._counts["duplicate", record.topic] += 1
-            return
+            return None
+        return event
+
+    def _on_event(self, event: Event, record: Record) -> None:
+        time_ms = event.time_ms
         self._counts["event", record.topic, event.type] += 1
         self.lateness_ms = max(self.lateness_ms, record.timestamp - time_ms)
         self.max_event_ms = max(self.max_event_ms, time_ms)
@@ -186,6 +215,14 @@ class FactsStage:
         for fact in event_facts(event, time_ms, self.reference):
             self._emit(fact, 1)
         self.entities.apply(event, time_ms, record.timestamp)
+
+    def _count_dropped(self) -> None:
+        """Entities dropped since the last cut, by why."""
+        entities = self.entities
+        for kind, n in ((("orphans",), entities.orphans), (("shed", "entities"), entities.shed_entities)):
+            if n:
+                self._counts[kind] += n
+        entities.orphans = entities.shed_entities = 0
 
     def refuse(self, event: Event, time_ms: int, now_ms: int | None) -> Rejection | None:
         """Why a well-formed event is not taken at this time with this reference data, or None."""
@@ -227,6 +264,7 @@ class KpisStage:
 
     catalogue: Catalogue
     calendar: Calendar = field(default_factory=Calendar)
+    max_groups: int = 0  # cap on the number of groups, 0 never
 
     def __post_init__(self) -> None:
         self.slices = Slices(self.calendar, MAX_AGE_MS)
@@ -235,13 +273,21 @@ class KpisStage:
         self.event_clock_ms = 0  # the next whole minute after the latest event of any facts task
         self._clocked = 0
         self._oldest: Arrival | None = None
+        self._shed = 0
+        self._version = 0  # of the state in the changelog
 
     def on_batch(self, records: Iterable[Record]) -> None:
-        """Add partial sums. Facts at or after the clock are held until it reaches them."""
+        """Add partial sums. Facts at or after the clock are held until it reaches them.
+
+        While there are `max_groups` groups, those of new groups are shed, but never the company's, teams' and regions'.
+        """
         for record in records:
             group = (record.key or b"").decode()
             if group == CLOCK:
                 self._on_clock(record.value or b"")
+                continue
+            if self._is_shed(group):
+                self._shed += 1
                 continue
             for minute_ms, bag, levels in _partial(record.value or b"\x90"):
                 self.slices.add(group, minute_ms, load(bag), load(levels))
@@ -255,34 +301,51 @@ class KpisStage:
         values, ceased = self.evaluator.changed()
         values, self._restored = self._restored + values, []
         changes = self.slices.changes
-        state: State = [
-            (_slice_key(key), _pack(dump(self.slices.slices[key])) if key in self.slices.slices else None)
-            for key in changes.slices
-        ]
+        state: State = [(_slice_key(key), self.slices.packed(key)) for key in changes.slices]
         changes.slices.clear()
         clock_ms = self.slices.clock_ms
-        if not (state or values or ceased or clock_ms > self._clocked):
+        if not (state or values or ceased or self._shed or clock_ms > self._clocked):
             return None
         state.append((CLOCK, _pack((clock_ms, self.event_clock_ms))))
-        cut = KpisCut(state, values, ceased, clock_ms, self._oldest)
-        self._clocked, self._oldest = clock_ms, None
+        if self._version != STATE_VERSION:
+            state.append((VERSION, _pack(STATE_VERSION)))
+            self._version = STATE_VERSION
+        cut = KpisCut(state, values, ceased, clock_ms, self._oldest, self._shed)
+        self._clocked, self._oldest, self._shed = clock_ms, None, 0
         return cut
 
     def restore(self, state: Mapping[str, bytes]) -> None:
-        """Take over the state that a predecessor wrote to the changelog."""
+        """Take over the state that a predecessor wrote to the changelog. Raises StateVersionError."""
+        self._version = _version(state)
         if CLOCK not in state:
             return
         clock_ms, self.event_clock_ms = _unpack(state[CLOCK])
         self._clocked = clock_ms
-        slices = ((_parse_key(key), load(_unpack(value))) for key, value in state.items() if key != CLOCK)
+        slices = ((_parse_key(key), value) for key, value in state.items() if "/" in key)
         self.slices.restore(clock_ms, slices)
         self._restored, _ = self.evaluator.changed()  # so that a series that ceases next is known to have been there
+
+    def _is_shed(self, group: str) -> bool:
+        groups = self.slices.groups
+        if not self.max_groups or len(groups) < self.max_groups or group in groups:
+            return False
+        return group.partition("=")[0] not in NEVER_SHED
 
     def _on_clock(self, value: bytes) -> None:
         event_ms, oldest = _unpack(value)
         self.event_clock_ms = max(self.event_clock_ms, next_minute(event_ms))
         if oldest is not None and (self._oldest is None or oldest[0] < self._oldest.arrival_ms):
             self._oldest = Arrival(*oldest)
+
+
+def _version(state: Mapping[str, bytes]) -> int:
+    """Version of a state, 0 of an empty one. Raises StateVersionError where it is later than what is known here."""
+    if not state:
+        return 0
+    version: int = _unpack(state[VERSION]) if VERSION in state else 1
+    if version > STATE_VERSION:
+        raise StateVersionError(version)
+    return version
 
 
 def _slice_key(key: SliceKey) -> str:

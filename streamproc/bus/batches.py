@@ -8,6 +8,7 @@ Offsets are not Faust's business: topics are declared with `acks=False` and task
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -41,6 +42,10 @@ class Host(Protocol):
     def positions(self) -> dict[TP, int]:
         """Where the tasks that run go on. Partitions whose task is still restored are not in it."""
 
+    @property
+    def is_leaving(self) -> bool:
+        """Whether this worker ends as it should: others may take its partitions at once."""
+
     async def revoke(self) -> None:
         """Finish and commit what is processed: the partitions may go elsewhere."""
 
@@ -53,6 +58,16 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
         consumer._isolation_level = "read_committed"  # Faust sets it only in its own exactly-once mode
         consumer._fetch_max_wait_ms = 500
         return consumer
+
+    async def on_thread_stop(self) -> None:
+        if self._consumer is not None and self.consumer.host.is_leaving:
+            # A static member only vanishes, and its partitions would stay unread until its session has timed out.
+            self._consumer._coordinator._group_instance_id = None
+        await super().on_thread_stop()
+
+    def _stopped_set(self) -> None:
+        with suppress(RuntimeError):  # the loop of a thread that ended by itself is closed: it has stopped
+            super()._stopped_set()
 
     async def _fetch_records(
         self, consumer: Any, active_partitions: Any, timeout: float | None = None, max_records: int | None = None

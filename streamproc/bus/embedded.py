@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from streamproc.bus.child import launch, released
+from streamproc.bus.embedded_security import Secured
 
 KAFKA_VERSION = "4.1.0"
 # slf4j-simple, because Kafka's own dependencies hold no log binding: without one a failed start says nothing.
@@ -64,13 +65,20 @@ class EmbeddedKafka:
     """One Apache Kafka node on 127.0.0.1, a child process that ends with this one, whatever ends it.
 
     `data_dir`: where its data and log live; kept, and used again on the next start. None: a temporary directory,
-    removed at `stop`. `port`: 0 takes a free one. `config`: lines of broker configuration beside or instead of ours;
-    {host}, {port} and {controller_port} are filled in. As a context manager it starts on entry and stops on exit.
+    removed at `stop`. `port`: 0 takes a free one. `secured`: encrypted listeners as well. `config`: lines of broker
+    configuration beside or instead of ours; {host}, {port} and {controller_port} are filled in.
+    As a context manager it starts on entry and stops on exit.
     """
 
     def __init__(
-        self, data_dir: Path | None = None, port: int = 0, start_timeout_s: float = 120.0, config: str = ""
+        self,
+        data_dir: Path | None = None,
+        port: int = 0,
+        start_timeout_s: float = 120.0,
+        secured: Secured | None = None,
+        config: str = "",
     ) -> None:
+        self._secured = secured
         self._given_dir = data_dir
         self._given_port = port
         self._given_config = config
@@ -118,7 +126,7 @@ class EmbeddedKafka:
         self._dir = _prepare(self._given_dir)
         atexit.register(self.stop)
         try:
-            config = _write_config(self._dir, port, self._given_config)
+            config = _write_config(self._dir, port, self._given_config, self._secured)
             command = [str(java), f"-Xmx{_HEAP_MB}m", *_java_options(), "-cp", class_path]
             if not (self._dir / "log" / "meta.properties").exists():
                 step("formatting the data directory")
@@ -148,10 +156,11 @@ class EmbeddedKafka:
         self.stop()
 
     def _format(self, command: list[str], config: Path) -> None:
+        users = self._secured.format_options if self._secured else []
         cluster_id = "c3RyZWFtcHJvYy1kZW1vMQ"  # 16 bytes in base64: Kafka wants one, any will do
         with self.log_file.open("wb") as log:
             done = subprocess.run(
-                [*command, "format", "--cluster-id", cluster_id, "--config", str(config)],
+                [*command, "format", "--cluster-id", cluster_id, "--config", str(config), *users],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
@@ -310,12 +319,14 @@ def _prepare(given: Path | None) -> Path:
     return given.resolve()
 
 
-def _write_config(directory: Path, port: int, given: str) -> Path:
+def _write_config(directory: Path, port: int, given: str, secured: Secured | None) -> Path:
     path = directory / "server.properties"
-    config = _CONFIG + given  # of two lines for the same setting the last one holds
-    path.write_text(
-        config.format(host=_HOST, port=port, controller_port=_free_port(), log_dir=directory / "log"), encoding="utf-8"
-    )
+    settings = {"host": _HOST, "port": port, "controller_port": _free_port(), "log_dir": directory / "log"}
+    text = (_CONFIG + given).format(**settings)  # of two lines for the same setting the last one holds
+    if secured is not None:
+        text = secured.added_to(text, {name: f"{_HOST}:{_free_port()}" for name in secured.addresses})
+    path.touch(mode=0o600)  # it may hold a password
+    path.write_text(text, encoding="utf-8")
     return path
 
 

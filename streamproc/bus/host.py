@@ -112,6 +112,11 @@ class TaskHost:
             task.running = False
 
     @property
+    def is_leaving(self) -> bool:
+        """Whether this worker ends in order. After a failure it will be back within its session, and is waited for."""
+        return self._stopping and not self.failed.done()
+
+    @property
     def is_ready(self) -> bool:
         """Whether this worker takes part: assigned, and all its tasks run."""
         taking_over = self._taking_over is not None and not self._taking_over.done()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections import Counter
 from collections.abc import Mapping
@@ -16,7 +17,34 @@ from streamproc.outputs.prometheus import KpiExposition
 from streamproc.outputs.topics import clock_record, encode_value, value_key
 from streamproc.pipeline import CLOCK, FactsCut, FactsStage, KpisCut, KpisStage
 
+log = logging.getLogger(__name__)
+
 REJECTED, VALUES = "sales.rejected", "kpi.values"
+ROUTES = 200_000  # remembered partitions of groups; forgotten all at once when there are more
+TELL_S = 60.0  # at most one warning in this time about what a task sheds
+
+
+@dataclass
+class Shedding:
+    """Counts what a cap made a task forget or refuse, and warns of it at most once a minute."""
+
+    metrics: OwnMetrics
+    what: str  # label of the metric: entities, groups
+    setting: str
+    meaning: str
+    _untold: int = 0
+    _told_s: float | None = None
+
+    def add(self, n: int, partition: int, now_s: float) -> None:
+        self.metrics.shed_total.labels(self.what).inc(n)
+        self._untold += n
+        if self._untold and (self._told_s is None or now_s - self._told_s >= TELL_S):
+            log.warning(
+                "task %d: %s is reached: %d %s since the last such warning; %s. Raise it if there is memory, "
+                "or look for what makes so many",
+                partition, self.setting, self._untold, self.what, self.meaning,
+            )  # fmt: skip
+            self._untold, self._told_s = 0, now_s
 
 
 @dataclass
@@ -30,6 +58,10 @@ class FactsTask:
     partitions: int  # of that topic
     wall: bool
     _routes: dict[str, int] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        meaning = "those that nothing arrived for longest were forgotten, what they counted stays counted"
+        self._shedding = Shedding(self.metrics, "entities", "STREAMPROC_MAX_ENTITIES", meaning)
 
     def on_batch(self, batch: Batch) -> None:
         now_ms = int(time.time() * 1000) if self.wall else None
@@ -59,18 +91,21 @@ class FactsTask:
     def _route(self, group: str) -> int:
         found = self._routes.get(group)
         if found is None:
+            if len(self._routes) >= ROUTES:
+                self._routes.clear()
             found = self._routes[group] = partition_of(group.encode(), self.partitions)
         return found
 
     def _committed(self, cut: FactsCut) -> None:
         _count(self.metrics, cut.counts)
+        self._shedding.add(cut.counts["shed", "entities"], self.partition, time.monotonic())
         if cut.partials:
             self.metrics.published_total.labels(self.partials).inc(len(cut.partials))
         if cut.rejected:
             self.metrics.published_total.labels(REJECTED).inc(len(cut.rejected))
         last_ms = self.stage.max_event_ms
         self.metrics.progress(self.partition, watermark_ms=last_ms, last_event_ms=last_ms)
-        self.metrics.state_keys.labels(f"entities-{self.partition}").set(len(self.stage.entities.lives))
+        self.metrics.state_keys.labels(f"entities-{self.partition}").set(len(self.stage.entities))
         self.metrics.state_keys.labels(f"seen-{self.partition}").set(len(self.stage.seen))
 
 
@@ -83,6 +118,10 @@ class KpisTask:
     metrics: OwnMetrics
     exposition: KpiExposition
     wall: bool
+
+    def __post_init__(self) -> None:
+        meaning = "sums of new groups were not counted, known groups go on"
+        self._shedding = Shedding(self.metrics, "groups", "STREAMPROC_MAX_GROUPS", meaning)
 
     def on_batch(self, batch: Batch) -> None:
         if self.wall:  # else facts since the last tick would wait for the next one
@@ -118,6 +157,7 @@ class KpisTask:
         self.metrics.published_total.labels(VALUES).inc(len(cut.values) + len(cut.ceased))
         self.metrics.progress(self.partition, watermark_ms=cut.clock_ms, last_event_ms=None)
         self.metrics.state_keys.labels(f"slices-{self.partition}").set(len(self.stage.slices.slices))
+        self._shedding.add(cut.shed, self.partition, time.monotonic())
         if cut.oldest is not None:
             self.metrics.published_at(now_ms, cut.oldest.event_ms, cut.oldest.arrival_ms)
 

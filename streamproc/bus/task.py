@@ -19,6 +19,7 @@ import msgspec
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
 from streamproc.bus.batches import Batch
+from streamproc.bus.connection import Broker
 from streamproc.bus.kill_points import passing
 from streamproc.bus.record_batches import batches
 from streamproc.pipeline import State
@@ -72,23 +73,16 @@ class Gap(RuntimeError):
 class Connection:
     """How every client of a worker connects, and the names of its group and changelog."""
 
-    bootstrap: str
+    broker: Broker
     group: str
     changelog: str
 
     def consumer(self, **extra: Any) -> AIOKafkaConsumer:
-        return AIOKafkaConsumer(
-            bootstrap_servers=self.bootstrap,
-            enable_auto_commit=False,
-            auto_offset_reset="none",
-            isolation_level="read_committed",
-            max_partition_fetch_bytes=8 * 1024 * 1024,
-            **extra,
-        )
+        return self.broker.consumer(auto_offset_reset="none", **extra)
 
     def producer(self, transactional_id: str) -> AIOKafkaProducer:
         return AIOKafkaProducer(
-            bootstrap_servers=self.bootstrap,
+            **self.broker.client(),
             transactional_id=transactional_id,
             transaction_timeout_ms=10_000,
             max_batch_size=MAX_BATCH_BYTES,
@@ -116,11 +110,17 @@ class Task:
     async def start(self) -> None:
         """Fence a predecessor, restore, find the offsets. Raises OffsetsLost where they do not fit the topics."""
         self._producer = self.connection.producer(f"{self.connection.group}-{self.partition}")
-        await self._producer.start()  # InitProducerId: from here on no predecessor can commit
-        state = await self._read_changelog()
-        passing("recovery")
-        offsets = state.pop(OFFSETS, None)
-        self.next = await self._offsets(None if offsets is None else _offsets_decoder.decode(offsets), bool(state))
+        consumer = self.connection.consumer(group_id=self.connection.group)
+        try:
+            # InitProducerId is in the producer's start: from here on no predecessor can commit.
+            await asyncio.gather(self._producer.start(), consumer.start())
+            state = await self._read_changelog(consumer)
+            passing("recovery")
+            offsets = state.pop(OFFSETS, None)
+            kept = None if offsets is None else _offsets_decoder.decode(offsets)
+            self.next = await self._offsets(consumer, kept, bool(state))
+        finally:
+            await consumer.stop()
         await asyncio.to_thread(self.stage.restore, state)  # seconds for a large state; other tasks go on meanwhile
         self.committed = dict(self.next)
         self.running = True
@@ -212,59 +212,49 @@ class Task:
             ]
         await asyncio.gather(*delivered)
 
-    async def _read_changelog(self) -> dict[str, bytes]:
+    async def _read_changelog(self, consumer: AIOKafkaConsumer) -> dict[str, bytes]:
         """The newest value of every key, read to the end by position: control records occupy offsets."""
         tp = TopicPartition(self.connection.changelog, self.partition)
-        consumer = self.connection.consumer()
-        await consumer.start()
-        try:
-            consumer.assign([tp])
-            await consumer.seek_to_beginning(tp)
-            end = (await consumer.end_offsets([tp]))[tp]
-            state: dict[str, bytes] = {}
-            while (position := await consumer.position(tp)) < end:
-                self.unread = end - position
-                for record in (await consumer.getmany(tp, timeout_ms=500)).get(tp, ()):
-                    key = record.key.decode()
-                    if record.value is None:
-                        state.pop(key, None)
-                    else:
-                        state[key] = record.value
-            self.unread = 0
-            return state
-        finally:
-            await consumer.stop()
+        consumer.assign([tp])
+        await consumer.seek_to_beginning(tp)
+        end = (await consumer.end_offsets([tp]))[tp]
+        state: dict[str, bytes] = {}
+        while (position := await consumer.position(tp)) < end:
+            self.unread = end - position
+            for record in (await consumer.getmany(tp, timeout_ms=500)).get(tp, ()):
+                key = record.key.decode()
+                if record.value is None:
+                    state.pop(key, None)
+                else:
+                    state[key] = record.value
+        self.unread = 0
+        return state
 
-    async def _offsets(self, kept: Mapping[str, int] | None, has_state: bool) -> dict[TopicPartition, int]:
+    async def _offsets(
+        self, consumer: AIOKafkaConsumer, kept: Mapping[str, int] | None, has_state: bool
+    ) -> dict[TopicPartition, int]:
         """Where to go on: at the offsets kept with the state, whatever has become of the group's.
 
         Checked against the topics, so that nothing is skipped or read again in silence. State without offsets is that
         of a release before 0.2, which had them in the group only.
         """
-        consumer = self.connection.consumer(group_id=self.connection.group)
-        await consumer.start()
-        try:
-            consumer.assign(self.inputs)
-            first = await consumer.beginning_offsets(self.inputs)
-            end = await consumer.end_offsets(self.inputs)
-            found = {}
-            for tp in self.inputs:
-                of_group = await consumer.committed(tp)
-                offset = of_group if kept is None else kept.get(tp.topic)
-                if kept is None and (offset is not None) != has_state:
-                    what = (
-                        "there is state but no offset" if has_state else f"offset {offset} is committed, but no state"
-                    )
-                    raise OffsetsLost(self._advice(tp, what))
-                if offset is not None and not first[tp] <= offset <= end[tp]:
-                    what = f"the state is of offset {offset}, the topic has {first[tp]} to {end[tp]}"
-                    raise OffsetsLost(self._advice(tp, what))
-                if offset != of_group:
-                    log.warning("%s: the group's offset is %s, not %s as the state says", tp, of_group, offset)
-                found[tp] = first[tp] if offset is None else offset
-            return found
-        finally:
-            await consumer.stop()
+        consumer.assign(self.inputs)
+        first = await consumer.beginning_offsets(self.inputs)
+        end = await consumer.end_offsets(self.inputs)
+        of_group = await asyncio.gather(*(consumer.committed(tp) for tp in self.inputs))
+        found = {}
+        for tp, committed in zip(self.inputs, of_group, strict=True):
+            offset = committed if kept is None else kept.get(tp.topic)
+            if kept is None and (offset is not None) != has_state:
+                what = "there is state, but no offset" if has_state else f"there is offset {offset}, but no state"
+                raise OffsetsLost(self._advice(tp, what))
+            if offset is not None and not first[tp] <= offset <= end[tp]:
+                what = f"the state is of offset {offset}, the topic has {first[tp]} to {end[tp]}"
+                raise OffsetsLost(self._advice(tp, what))
+            if offset != committed:
+                log.warning("%s: the group's offset is %s, not %s as the state says", tp, committed, offset)
+            found[tp] = first[tp] if offset is None else offset
+        return found
 
     def _advice(self, tp: TopicPartition, what: str) -> str:
         return (

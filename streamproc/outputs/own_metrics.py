@@ -56,6 +56,7 @@ class OwnMetrics:
         info = Info("build", "Which build runs, with which catalogue.", namespace=PREFIX, registry=self.registry)
         # Not `stage`: that name clashes with labels of scrape targets.
         info.info({"version": version, "catalogue_version": catalogue_version, "worker_stage": stage})
+        self.shed_total.labels("entities" if stage == "facts" else "groups")
         if stage == "facts":
             self._start_at_zero()
 
@@ -82,6 +83,7 @@ class OwnMetrics:
         self.events_late_total = counter("events_late_total", "Events behind the watermark.", "topic", "outcome")
         self.anomalies_total = counter("anomalies_total", "Events that contradict an entity's life.", "kind")
         self.orphans_total = counter("orphans_total", "Entities whose first event never came.")
+        self.shed_total = counter("shed_total", "What was forgotten or not taken because of a cap.", "what")
         self.misrouted_total = counter("misrouted_total", "Records in the wrong partition for their key.", "topic")
 
     def _durations(self) -> None:

@@ -3,21 +3,30 @@
 A group's facts arrive as bags per minute. Each is added to the slices of every tier and to the totals of the windows
 that hold it; when the clock passes, slices leave windows and are subtracted. So an event costs the same whatever the
 length of a window, and an empty slice costs nothing. Slices are the state; totals follow from them.
+A slice whose time is long over is kept packed, as it is persisted: a fifth of the memory.
 """
 
 from __future__ import annotations
 
 import heapq
+from collections import Counter
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from streamproc.windows.aggregates import Bag, Distinct, add, subtract
-from streamproc.windows.calendar import ALL, CALENDAR, DAY, DAY_MS, ROLLING, TIERS, Calendar
+import msgspec
+
+from streamproc.windows.aggregates import Bag, Distinct, add, dump, load, subtract
+from streamproc.windows.calendar import ALL, CALENDAR, DAY, DAY_MS, HOUR_MS, ROLLING, TIERS, Calendar, next_minute
 
 LEVEL = "level"  # running totals; minutes ahead of the clock wait in PENDING and PENDING_LEVEL
 PENDING, PENDING_LEVEL = "pending", "pending-level"
 _TIER = {tier.name: tier for tier in TIERS}
+_PACK = "pack"  # not a window: the time after which a slice is packed
 _LONGEST = {DAY, *(tier.windows[-1].name for tier in TIERS)}  # leaving this window, a slice is no longer needed
+
+
+_encode = msgspec.msgpack.Encoder().encode
+_decode: Any = msgspec.msgpack.Decoder().decode
 
 
 class SliceKey(NamedTuple):
@@ -44,7 +53,8 @@ class Slices:
         self.calendar = calendar
         self.max_age_ms = max_age_ms
         self.clock_ms = 0
-        self.slices: dict[SliceKey, Bag] = {}
+        self.slices: dict[SliceKey, Bag | bytes] = {}
+        self.groups: Counter[str] = Counter()  # number of slices of each group that has any
         self.totals: dict[tuple[str, str], Bag] = {}
         self.changes = Changes()
         self._starts: dict[str, int] = {}
@@ -67,11 +77,21 @@ class Slices:
     def window(self, group: str, window: str) -> Bag:
         """Totals of a window of a group."""
         if window == ALL:
-            return self.slices.get(SliceKey(group, ALL, 0), {})
+            return self.bag(SliceKey(group, ALL, 0))
         return self.totals.get((group, window), {})
 
     def levels(self, group: str) -> Bag:
-        return self.slices.get(SliceKey(group, LEVEL, 0), {})
+        return self.bag(SliceKey(group, LEVEL, 0))
+
+    def bag(self, key: SliceKey) -> Bag:
+        """What a slice holds; nothing if there is none."""
+        held = self.slices.get(key, {})
+        return load(_decode(held)) if isinstance(held, bytes) else held
+
+    def packed(self, key: SliceKey) -> bytes | None:
+        """A slice as it is persisted, None if there is none."""
+        held = self.slices.get(key)
+        return held if held is None or isinstance(held, bytes) else _encode(dump(held))
 
     def advance(self, clock_ms: int) -> None:
         """Move the clock: slices leave their windows, what lay ahead of the clock begins to count."""
@@ -86,35 +106,53 @@ class Slices:
         while self._pending and self._pending[0][0] < clock_ms:
             self._release(heapq.heappop(self._pending)[1])
 
-    def restore(self, clock_ms: int, slices: Iterator[tuple[SliceKey, Bag]]) -> None:
-        """Take over persisted slices; totals are made anew. The clock is that of the persisted state."""
+    def restore(self, clock_ms: int, slices: Iterator[tuple[SliceKey, bytes]]) -> None:
+        """Take over persisted slices, packed; totals are made anew. The clock is that of the persisted state."""
         self.clock_ms = clock_ms
         self._turn_periods()
-        for key, bag in slices:
+        for key, packed in slices:
+            bag = load(_decode(packed))
             self.slices[key] = bag
+            self.groups[key.group] += 1
             if key.tier in (PENDING, PENDING_LEVEL):
                 heapq.heappush(self._pending, (key.start_ms, key))
             elif key.tier not in (ALL, LEVEL):
                 self._enrol(key)
                 self._note_distinct(key, bag)
+                if self._is_over(key):
+                    self.slices[key] = packed
+                else:
+                    self._pack_later(key)
                 for window in self._holding(key):
-                    add(self.totals.setdefault((key.group, window), {}), bag)
+                    self._add_total(key.group, window, bag)
             self._touch(key.group, bag)
         self.changes.slices.clear()
 
     def _put(self, key: SliceKey, bag: Bag) -> None:
-        held = self.slices.get(key)
-        if held is None:
+        is_rolling = key.tier in _TIER or key.tier == DAY
+        if is_rolling and not isinstance(self.slices.get(key), dict):  # new, or packed
+            self._pack_later(key)
+        if key in self.slices:
+            held = self.slices[key] = self.bag(key)
+        else:
             held = self.slices[key] = {}
+            self.groups[key.group] += 1
             if key.tier in (PENDING, PENDING_LEVEL):
                 heapq.heappush(self._pending, (key.start_ms, key))
-            elif key.tier not in (ALL, LEVEL):
+            elif is_rolling:
                 self._enrol(key)
         add(held, bag)
         if not held and key.tier in (ALL, LEVEL):  # everything was withdrawn; other slices go when they leave
-            del self.slices[key]
+            self._delete(key)
         self.changes.slices.add(key)
         self._note_distinct(key, bag)
+
+    def _delete(self, key: SliceKey) -> None:
+        self.groups[key.group] -= 1
+        if not self.groups[key.group]:
+            del self.groups[key.group]
+        self.changes.slices.add(key)
+        del self.slices[key]
 
     def _count(self, group: str, minute_ms: int, bag: Bag) -> None:
         keys = [SliceKey(group, tier.name, minute_ms // tier.step_ms * tier.step_ms) for tier in TIERS]
@@ -124,9 +162,15 @@ class Slices:
             if windows or (key.tier == DAY and key.start_ms + self.max_age_ms > self.clock_ms):
                 self._put(key, bag)
             for window in windows:
-                add(self.totals.setdefault((group, window), {}), bag)
+                self._add_total(group, window, bag)
         self._put(SliceKey(group, ALL, 0), bag)
         self._touch(group, bag)
+
+    def _add_total(self, group: str, window: str, bag: Bag) -> None:
+        total = self.totals.setdefault((group, window), {})
+        add(total, bag)
+        if not total:
+            del self.totals[group, window]
 
     def _level(self, group: str, levels: Bag) -> None:
         self._put(SliceKey(group, LEVEL, 0), levels)
@@ -151,6 +195,15 @@ class Slices:
         for window in self._holding(key):
             self._leave_at(key.start_ms + step_ms + ROLLING[window][0].length_ms, key, window)
 
+    def _is_over(self, key: SliceKey) -> bool:
+        """Whether little more is to be expected for a slice: its time and as much again have passed."""
+        return self.clock_ms >= key.start_ms + 2 * _step_ms(key)
+
+    def _pack_later(self, key: SliceKey) -> None:
+        """Once it is over; what comes late finds it unpacked for an hour."""
+        again_ms = next_minute(self.clock_ms) + HOUR_MS if self._is_over(key) else 0
+        self._leave_at(max(key.start_ms + 2 * _step_ms(key), again_ms), key, _PACK)
+
     def _leave_at(self, time_ms: int, key: SliceKey, window: str) -> None:
         if time_ms not in self._leaving:
             self._leaving[time_ms] = []
@@ -158,17 +211,22 @@ class Slices:
         self._leaving[time_ms].append((key, window))
 
     def _leave(self, key: SliceKey, window: str) -> None:
-        bag = self.slices[key]
+        if window == _PACK:
+            if packed := self.packed(key):
+                self.slices[key] = packed
+            return
+        bag = self.bag(key)
         if window in _LONGEST:
-            del self.slices[key]
-            self.changes.slices.add(key)
+            self._delete(key)
         if window == DAY:
             return
         total = self.totals.setdefault((key.group, window), {})
         for name in subtract(total, bag):
             self._recounts.add((key.group, key.tier, window, name))
             if window in _LONGEST:
-                self._distinct[key.group, key.tier, name].discard(key.start_ms)
+                self._forget_distinct(key, name)
+        if not total:
+            del self.totals[key.group, window]
         self.changes.windows.setdefault((key.group, window), set()).update(bag)
 
     def _note_distinct(self, key: SliceKey, bag: Bag) -> None:
@@ -177,18 +235,26 @@ class Slices:
                 if isinstance(amount, Distinct):
                     self._distinct.setdefault((key.group, key.tier, name), set()).add(key.start_ms)
 
+    def _forget_distinct(self, key: SliceKey, name: str) -> None:
+        starts = self._distinct[key.group, key.tier, name]
+        starts.discard(key.start_ms)
+        if not starts:
+            del self._distinct[key.group, key.tier, name]
+
     def _recount(self) -> None:
         """Distinct counts cannot be subtracted from: merge the slices still inside, once for all that left."""
         for group, tier, window, name in self._recounts:
             start_ms = self.calendar.window_start(window, self.clock_ms) or 0
             total = Distinct()
-            inside = [start for start in self._distinct[group, tier, name] if start >= start_ms]
+            inside = [start for start in self._distinct.get((group, tier, name), ()) if start >= start_ms]
             for start in inside:
-                total.merge(self.slices[SliceKey(group, tier, start)][name])  # type: ignore[arg-type]
-            bag = self.totals[group, window]
+                total.merge(self.bag(SliceKey(group, tier, start))[name])  # type: ignore[arg-type]
+            bag = self.totals.setdefault((group, window), {})
             bag.pop(name, None)
             if inside:
                 bag[name] = total
+            if not bag:
+                del self.totals[group, window]
         self._recounts.clear()
 
     def _turn_periods(self) -> None:
@@ -198,15 +264,17 @@ class Slices:
             if start == self._starts.get(window):
                 continue
             self._starts[window] = start
-            for (group, name), total in self.totals.items():
-                if name == window and total:
-                    self.changes.windows.setdefault((group, window), set()).update(total)
-                    total.clear()
+            for key in [key for key in self.totals if key[1] == window]:
+                self.changes.windows.setdefault(key, set()).update(self.totals.pop(key))
 
     def _release(self, key: SliceKey) -> None:
-        bag = self.slices.pop(key)
-        self.changes.slices.add(key)
+        bag = self.bag(key)
+        self._delete(key)
         if key.tier == PENDING:
             self._count(key.group, key.start_ms, bag)
         else:
             self._level(key.group, bag)
+
+
+def _step_ms(key: SliceKey) -> int:
+    return DAY_MS if key.tier == DAY else _TIER[key.tier].step_ms

@@ -9,6 +9,7 @@ import random
 from collections import Counter
 from collections.abc import Iterable
 
+import msgspec
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from oracle.histories import History, histories, history
@@ -16,7 +17,7 @@ from support.build import decoded, parse
 from support.replay import roster
 
 from streamproc.events import REFERENCE, Event
-from streamproc.facts.entities import Entities
+from streamproc.facts.entities import Entities, Life
 from streamproc.facts.fact import Fact
 from streamproc.facts.reference import Reference
 
@@ -48,12 +49,12 @@ class Emitted:
     def restart(self) -> None:
         reference, self.entities = self.entities.reference, Entities(self.entities.reference)
         assert reference is self.entities.reference
-        for subject, state in self.changelog.items():
-            self.entities.restore(subject, state)
+        self.entities.restore(self.changelog)
 
     def now(self) -> Counter[Fact]:
         found: Counter[Fact] = Counter()
-        for life in self.entities.lives.values():
+        for packed in self.changelog.values():
+            _, life, _ = msgspec.msgpack.decode(packed, type=tuple[int, Life, bool])
             found.update(life.facts(self.entities.reference))
         return found
 

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.build import DAY_MS, ms
 
-from streamproc.facts.seen import HORIZON_DAYS, Seen
+from streamproc.facts.seen import HORIZON_DAYS, MAX_PART, Arrived, Seen, id_hash
 
 NOW = ms("09:00")
 
@@ -24,58 +24,62 @@ def changelog(*parts: list[tuple[str, bytes | None]]) -> dict[str, bytes]:
 
 def restored(kept: dict[str, bytes]) -> Seen:
     seen = Seen()
-    for key, value in kept.items():
-        seen.restore(key, value)
+    seen.restore(kept)
     return seen
+
+
+def add(seen: Seen, source: str, event_id: str, arrival_ms: int) -> bool:
+    (is_new,) = seen.add([Arrived(source, event_id, arrival_ms)])
+    return is_new
 
 
 def test_an_id_counts_once_for_its_source() -> None:
     seen = Seen()
-    assert seen.add("crm", "1", NOW)
-    assert not seen.add("crm", "1", NOW)
-    assert not seen.add("crm", "1", NOW + 3 * DAY_MS)
-    assert seen.add("mail", "1", NOW)
-    assert seen.add("crm", "2", NOW)
+    assert add(seen, "crm", "1", NOW)
+    assert not add(seen, "crm", "1", NOW)
+    assert not add(seen, "crm", "1", NOW + 3 * DAY_MS)
+    assert add(seen, "mail", "1", NOW)
+    assert add(seen, "crm", "2", NOW)
     assert len(seen) == 3
 
 
 def test_source_and_id_are_told_apart() -> None:
     """Nothing forbids NUL in either."""
     seen = Seen()
-    assert seen.add("a\0b", "c", NOW)
-    assert seen.add("a", "b\0c", NOW)
+    assert add(seen, "a\0b", "c", NOW)
+    assert add(seen, "a", "b\0c", NOW)
 
 
 def test_ids_are_kept_for_the_horizon_and_then_forgotten() -> None:
     seen = Seen()
-    seen.add("crm", "1", NOW)
+    add(seen, "crm", "1", NOW)
     assert seen.expire(NOW + HORIZON_DAYS * DAY_MS) == []
-    assert not seen.add("crm", "1", NOW)
+    assert not add(seen, "crm", "1", NOW)
     seen.expire(NOW + (HORIZON_DAYS + 1) * DAY_MS)
     assert len(seen) == 0
-    assert seen.add("crm", "1", NOW + 8 * DAY_MS)
+    assert add(seen, "crm", "1", NOW + 8 * DAY_MS)
 
 
 def test_expiry_deletes_every_record_that_was_written() -> None:
     seen, written = Seen(), {}
     for number in range(3):
-        seen.add("crm", str(number), NOW)
-        seen.add("crm", f"next-{number}", NOW + DAY_MS)
+        add(seen, "crm", str(number), NOW)
+        add(seen, "crm", f"next-{number}", NOW + DAY_MS)
         written |= dict(seen.take_dirty())
-    seen.add("crm", "not written", NOW)
+    add(seen, "crm", "not written", NOW)
     gone = seen.expire(NOW + (HORIZON_DAYS + 1) * DAY_MS)
     left = changelog(list(written.items()), [(key, None) for key in gone])
     assert len(gone) == 3
     assert len(restored(left)) == 3
-    assert not restored(left).add("crm", "next-1", NOW)
+    assert not add(restored(left), "crm", "next-1", NOW)
 
 
 def test_a_part_is_never_overwritten_after_a_restart() -> None:
     seen = Seen()
-    seen.add("crm", "1", NOW)
+    add(seen, "crm", "1", NOW)
     kept = changelog(seen.take_dirty())
     again = restored(kept)
-    again.add("crm", "2", NOW)
+    add(again, "crm", "2", NOW)
     kept |= dict(again.take_dirty())
     assert len(kept) == 2
     assert len(restored(kept)) == 2
@@ -84,14 +88,14 @@ def test_a_part_is_never_overwritten_after_a_restart() -> None:
 def test_a_day_that_was_forgotten_may_come_back() -> None:
     """A backlog has arrivals of long ago: their bucket is deleted and written again in one cut."""
     seen = Seen()
-    seen.add("crm", "1", NOW)
+    add(seen, "crm", "1", NOW)
     kept = changelog(seen.take_dirty())
     gone = seen.expire(NOW + 30 * DAY_MS)
-    seen.add("crm", "2", NOW)
+    add(seen, "crm", "2", NOW)
     kept = changelog(list(kept.items()), [(key, None) for key in gone], seen.take_dirty())
     again = restored(kept)
-    assert not again.add("crm", "2", NOW)
-    assert again.add("crm", "1", NOW)
+    assert not add(again, "crm", "2", NOW)
+    assert add(again, "crm", "1", NOW)
 
 
 steps = st.one_of(
@@ -115,7 +119,7 @@ def test_a_restart_at_a_cut_makes_no_difference(script: list[tuple[str, int, int
 
     for what, number, day in script:
         if what == "add":
-            assert whole.add("s", str(number), day * DAY_MS) == broken.add("s", str(number), day * DAY_MS)
+            assert add(whole, "s", str(number), day * DAY_MS) == add(broken, "s", str(number), day * DAY_MS)
         elif what == "expire":
             whole.expire(day * DAY_MS)
             forgotten += [(key, None) for key in broken.expire(day * DAY_MS)]
@@ -123,3 +127,63 @@ def test_a_restart_at_a_cut_makes_no_difference(script: list[tuple[str, int, int
             cut()
             broken = restored(kept) if what == "restart" else broken
         assert len(whole) == len(broken)
+
+
+def test_ids_are_found_among_many_in_sets_and_arrays() -> None:
+    """Enough for several arrays of a day, and some that are not in an array yet."""
+    seen = Seen()
+    for day in (0, 1):
+        for start in range(0, 21_000, 1000):
+            batch = [Arrived("crm", f"{day}-{n}", NOW + day * DAY_MS) for n in range(start, start + 1000)]
+            assert all(seen.add(batch))
+    assert len(seen) == 42_000
+    known = [Arrived("mail", "0-1", NOW), *(Arrived("crm", f"{n % 2}-{n}", NOW) for n in range(0, 21_000, 7))]
+    assert seen.add(known) == [True] + [False] * 3000
+    seen.expire(NOW + (HORIZON_DAYS + 1) * DAY_MS)
+    assert len(seen) == 21_000
+    assert add(seen, "crm", "0-5", NOW + 8 * DAY_MS)
+    assert not add(seen, "crm", "1-5", NOW + 8 * DAY_MS)
+
+
+def test_an_id_twice_in_a_batch_counts_once() -> None:
+    seen = Seen()
+    twice = [Arrived("crm", name, NOW) for name in ("1", "2", "1", "3", "2")]
+    assert seen.add(twice) == [True, True, False, True, False]
+
+
+def test_records_of_a_day_are_few_and_hold_every_id_once() -> None:
+    """Ten ids a checkpoint, 2,000 checkpoints: at most seven records of each size, not 2,000."""
+    seen, kept, most = Seen(), {}, 0
+    written = 0
+    for cut in range(2_000):
+        seen.add(Arrived("crm", f"{cut}-{n}", NOW) for n in range(10))
+        records = seen.take_dirty()
+        written += sum(len(value) for _, value in records if value)
+        kept = changelog(list(kept.items()), records)
+        most = max(most, len(kept))
+    assert most <= 7 * 5  # sizes 10, 80, 640, 5,120 and their like
+    assert sum(map(len, kept.values())) == 8 * 20_000
+    assert written < 5 * 8 * 20_000  # each id is written once for each size
+    assert len(restored(kept)) == 20_000
+    assert restored(kept).take_dirty() == []
+
+
+def test_a_record_is_smaller_than_what_a_broker_takes() -> None:
+    seen, kept = Seen(), {}
+    for start in range(0, 130_000, 65_000):
+        seen.add(Arrived("crm", str(n), NOW) for n in range(start, start + 65_000))
+        kept = changelog(list(kept.items()), seen.take_dirty())
+    assert max(map(len, kept.values())) == MAX_PART * 8 < 1_000_000
+    again = restored(kept)
+    assert len(again) == 130_000
+    assert len(again.expire(NOW + 8 * DAY_MS)) == len(kept) == 4
+
+
+def test_the_many_records_of_the_first_release_are_merged_at_the_first_cut() -> None:
+    day = NOW // DAY_MS
+    old = {f"{day}/{n}": id_hash("crm", str(n)) for n in range(1000)}
+    seen = restored(old)
+    assert not any(seen.add(Arrived("crm", str(n), NOW) for n in range(1000)))
+    kept = changelog(list(old.items()), seen.take_dirty())
+    assert len(kept) == 1
+    assert len(restored(kept)) == 1000

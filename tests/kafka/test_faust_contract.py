@@ -6,6 +6,7 @@ import inspect
 
 import pytest
 from aiokafka import AIOKafkaConsumer
+from aiokafka.consumer.group_coordinator import GroupCoordinator
 from aiokafka.consumer.subscription_state import Assignment, TopicPartitionState
 from faust.app.base import App
 from faust.transport.consumer import Consumer
@@ -29,6 +30,10 @@ def parameters(function: object) -> list[str]:
             ["self", "consumer", "active_partitions", "timeout", "max_records"],
         ),
         (driver.Consumer._new_consumer_thread, ["self"]),
+        (driver.AIOKafkaConsumerThread.on_thread_stop, ["self"]),
+        (driver.AIOKafkaConsumerThread._stopped_set, ["self"]),
+        (Consumer._getmany, ["self", "active_partitions", "timeout"]),
+        (Consumer.seek_wait, ["self", "partitions"]),
         (Consumer.getmany, ["self", "timeout"]),
         (Consumer._wait_next_records, ["self", "timeout"]),
         (Consumer._add_gap, ["self", "tp", "offset_from", "offset_to"]),
@@ -46,6 +51,11 @@ def test_the_consumer_takes_its_isolation_level_from_the_attribute_that_is_set()
     source = inspect.getsource(AIOKafkaConsumer)
     assert "isolation_level=self._isolation_level" in source
     assert "fetch_max_wait_ms=self._fetch_max_wait_ms" in source
+
+
+def test_a_member_without_an_instance_id_leaves_its_group_at_the_end() -> None:
+    assert "self._group_instance_id is None" in inspect.getsource(GroupCoordinator._maybe_leave_group)
+    assert "_coordinator" in inspect.getsource(AIOKafkaConsumer)
 
 
 def test_positions_are_where_they_are_read() -> None:

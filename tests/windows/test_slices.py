@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
-import msgspec
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from support.build import DAY_MS, HOUR_MS, MINUTE_MS, ms
 
-from streamproc.windows.aggregates import Bag, Distinct, Durations, dump, load
+from streamproc.windows.aggregates import Bag, Distinct, Durations, dump
 from streamproc.windows.calendar import ALL, WINDOWS, Calendar
 from streamproc.windows.slices import LEVEL, SliceKey, Slices
 
@@ -78,8 +77,8 @@ def check(slices: Slices, additions: list[Addition], zone: str) -> None:
 def restored(slices: Slices, zone: str) -> Slices:
     """A copy by way of what is persisted."""
     found = Slices(Calendar(zone), LATE_MS)
-    packed = {key: msgspec.msgpack.encode(dump(bag)) for key, bag in slices.slices.items()}
-    found.restore(slices.clock_ms, ((key, load(msgspec.msgpack.decode(value))) for key, value in packed.items()))
+    packed = {key: slices.packed(key) or b"" for key in slices.slices}
+    found.restore(slices.clock_ms, iter(packed.items()))
     return found
 
 
@@ -249,3 +248,26 @@ def test_restoring_touches_everything_for_a_first_evaluation() -> None:
     assert again.changes.facts == {"": {"n", "l"}}
     assert again.changes.slices == set()  # nothing of it has to be written again
     assert SliceKey("", LEVEL, 0) in again.slices
+
+
+def test_a_slice_is_packed_when_it_is_over_and_again_an_hour_after_what_comes_late() -> None:
+    slices = Slices(Calendar())
+    slices.advance(ms("10:00"))
+    key = SliceKey("", "hour", ms("09:00"))
+    Addition(ms("09:59"), count=1).to(slices)
+    for clock, late, packed in (
+        ("10:59", 0, False),
+        ("11:00", 0, True),
+        ("11:30", 2, False),
+        ("12:29", 0, False),
+        ("12:31", 0, True),
+    ):
+        slices.advance(ms(clock))
+        if late:
+            Addition(ms("09:30"), count=late).to(slices)
+        assert isinstance(slices.slices[key], bytes) is packed, clock
+    assert slices.bag(key) == {"n": 3}
+    assert slices.window("", "7d") == {"n": 3}
+    slices.advance(ms("10:00") + 90 * DAY_MS + HOUR_MS)
+    assert slices.window("", "90d") == {}
+    assert key not in slices.slices

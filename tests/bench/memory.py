@@ -1,0 +1,149 @@
+"""Memory and recovery of the pure core: `make bench-memory` or `python tests/bench/memory.py`. Prints a table.
+
+Each figure is of a process of its own: the growth of its resident memory, and the CPU time that `restore` takes from
+changelog records that are in memory already.
+"""
+
+from __future__ import annotations
+
+import gc
+import multiprocessing
+import sys
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from support.build import DAY_MS, HOUR_MS, Rec, decoded, line, ms
+
+from streamproc.events import Event
+from streamproc.facts.entities import Entities
+from streamproc.facts.reference import Reference
+from streamproc.facts.seen import Arrived, Seen
+from streamproc.kpis.catalogue import catalogue
+from streamproc.pipeline import FactsStage, KpisStage
+
+NOW = ms("09:00")
+PAGE_BYTES = 4096
+KINDS = {
+    "e-mail": ("email.sent", "email.opened", "email.replied"),
+    "meeting": ("meeting.booked", "meeting.held"),
+    "deal": ("deal.created", "deal.stage_changed", "deal.updated", "quote.sent", "deal.won"),
+}
+Row = tuple[str, str]
+
+
+def rss_bytes() -> int:
+    gc.collect()
+    return int(Path("/proc/self/statm").read_text().split()[1]) * PAGE_BYTES
+
+
+def ids(per_day: int, batch: int) -> Iterator[Row]:
+    """Seven days of ids, a checkpoint a batch; and back from the changelog."""
+    before, seen = rss_bytes(), Seen()
+    log: dict[str, bytes] = {}
+    for day in range(7):
+        for start in range(0, per_day, batch):
+            seen.add(Arrived("crm", f"e{day}-{n}", NOW + day * DAY_MS) for n in range(start, start + batch))
+            for key, value in seen.take_dirty():
+                log.update({key: value}) if value is not None else log.pop(key, None)
+    size = rss_bytes() - before - sum(map(len, log.values()))
+    yield f"bytes an id, {len(seen):,} ids", f"{size / len(seen):.1f}"
+    seen = Seen()
+    began = time.process_time()
+    seen.restore(log)
+    yield f"CPU seconds to restore {len(seen):,} ids from {len(log):,} records", f"{time.process_time() - began:.2f}"
+
+
+def entities(family: str, number: int) -> Iterator[Row]:
+    """Entities of a family at rest, and back from the changelog."""
+    log = elsewhere(packed, family, number)
+    before = rss_bytes()
+    began = time.process_time()
+    found = Entities(Reference())
+    found.restore(log)
+    took_s = time.process_time() - began
+    size = sum(map(sys.getsizeof, log)) + sum(map(sys.getsizeof, log.values())) + rss_bytes() - before
+    yield f"bytes of an entity's record ({family})", f"{sum(map(len, log.values())) / number:.0f}"
+    yield f"bytes an entity at rest ({family})", f"{size / number:.0f}"
+    yield f"CPU seconds to restore {number:,} entities ({family})", f"{took_s:.2f}"
+
+
+def packed(family: str, number: int) -> dict[str, bytes]:
+    """Records of so many entities: a thousand made by events, the others copies under other subjects."""
+    made = Entities(Reference())
+    for event in events(family, 1000):
+        made.apply(event, event.time_ms, event.time_ms)
+    list(made.differences())
+    records = [(subject, value) for subject, value in made.take_dirty() if value is not None]
+    return {f"{subject}-{copy:06d}": value for copy in range(number // 1000) for subject, value in records}
+
+
+def events(family: str, number: int) -> Iterator[Event]:
+    for n in range(number):
+        for kind in KINDS[family]:
+            more = {"stage": "demo"} if kind == "deal.stage_changed" else {}
+            yield decoded(kind, f"{n:08d}", "09:00", rep=f"rep{n % 50}", campaign=f"c{n % 9}", **more)
+
+
+def groups(reps: int, days: int) -> Iterator[Row]:
+    """Hourly facts of so many reps over so many days, eight hours a day; and back from the changelog."""
+    log = elsewhere(history, reps, days)
+    before = rss_bytes()
+    kpis = KpisStage(catalogue())
+    began = time.process_time()
+    kpis.restore(log)
+    took_s = time.process_time() - began
+    number, slices = len(kpis.slices.groups), len(kpis.slices.slices)
+    yield f"bytes a group, {number:,} groups of {slices / number:.0f} slices", f"{(rss_bytes() - before) / number:,.0f}"
+    yield f"CPU seconds to restore {slices:,} slices", f"{took_s:.2f}"
+
+
+def history(reps: int, days: int) -> dict[str, bytes]:
+    facts, kpis = FactsStage(catalogue(), Reference()), KpisStage(catalogue())
+    log: dict[str, bytes] = {}
+    for hour in range(days * 24):
+        time_ms = NOW + hour * HOUR_MS
+        if hour % 24 < 8:
+            facts.on_batch([Rec(raw, time_ms) for rep in range(reps) for raw in busy_hour(f"rep{rep}", time_ms)], None)
+            cut = facts.take_cut()
+            assert cut is not None
+            kpis.on_batch([Rec(value, key=group.encode()) for group, value in cut.partials])
+        kpis.on_tick(time_ms + HOUR_MS)
+        for key, value in values.changelog if (values := kpis.take_cut()) else ():
+            log.update({key: value}) if value is not None else log.pop(key, None)
+    return log
+
+
+def busy_hour(rep: str, time_ms: int) -> Iterator[bytes]:
+    for n in range(3):
+        name = f"{rep}-{time_ms}-{n}"
+        yield line("email.sent", name, time_ms, rep=rep, recipient=name)
+        yield line("email.replied", name, time_ms + 60_000, rep=rep)
+    yield line("call.logged", f"{rep}-{time_ms}", time_ms, rep=rep, contact=f"c{time_ms % 7}")
+
+
+def elsewhere(make: Callable[..., dict[str, bytes]], *args: object) -> dict[str, bytes]:
+    """What a process of its own makes: the memory that it took cannot serve what is measured next."""
+    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
+        return pool.submit(make, *args).result()
+
+
+def run(measure: Callable[..., Iterator[Row]], args: tuple[object, ...]) -> None:
+    for what, figure in measure(*args):
+        print(f"| {what} | {figure} |", flush=True)
+
+
+def main() -> None:
+    print("| what | figure |\n|---|---|", flush=True)
+    cases = [(ids, (860_000, 1000)), *((entities, (family, 1_000_000)) for family in KINDS), (groups, (20, 90))]
+    for measure, args in cases:
+        process = multiprocessing.get_context("spawn").Process(target=run, args=(measure, args))
+        process.start()
+        process.join()
+
+
+if __name__ == "__main__":
+    main()
