@@ -13,6 +13,7 @@ from support.workers import free_port
 
 from faults.history import History
 from faults.proxy import Proxy
+from streamproc.bus.connection import Broker
 from streamproc.bus.embedded import EmbeddedKafka
 from streamproc.bus.publish import Publisher, Record
 from streamproc.bus.topics import TopicSpec, create, table
@@ -66,17 +67,19 @@ class Site:
         async with self.admin() as admin:
             names = [name for name in await admin.list_topics() if not name.startswith("__")]
         await self.delete(names)
-        await create(self.bootstrap, [spec for spec in table("none", PARTITIONS) if not spec.name.endswith("none")])
+        await create(
+            Broker(self.bootstrap), [spec for spec in table("none", PARTITIONS) if not spec.name.endswith("none")]
+        )
         if history is not None:
             await self.publish(history.setup)
 
     async def publish(self, records: Iterable[Record]) -> None:
         self._held = None
-        async with Publisher(self.bootstrap) as publisher:
+        async with Publisher(Broker(self.bootstrap)) as publisher:
             await publisher.publish(records)
 
     async def create(self, specs: Iterable[TopicSpec]) -> None:
-        await create(self.bootstrap, list(specs))
+        await create(Broker(self.bootstrap), list(specs))
 
     async def delete(self, names: Iterable[str]) -> None:
         """Delete topics; returns when they are gone."""

@@ -24,9 +24,9 @@ from support.workers import Cluster, Progress
 from faults.history import History
 from faults.pauses import Pauses
 from faults.site import PARTITIONS, Site
+from streamproc.bus.connection import Broker
 from streamproc.bus.publish import Publisher, Record
 from streamproc.bus.record_batches import partition_of
-from streamproc.bus.task import Connection
 from streamproc.bus.topics import TopicSpec, table
 from streamproc.events import to_ms
 from streamproc.outputs.topics import CLOCK_KEY
@@ -112,7 +112,7 @@ class Trial:
     async def feed(self, records: Sequence[Record], per_s: float, until: asyncio.Event | None = None) -> None:
         """Publish at a steady rate; when `until` is set, the rest at once."""
         began, sent = time.monotonic(), 0
-        async with Publisher(self.site.bootstrap) as publisher:
+        async with Publisher(Broker(self.site.bootstrap)) as publisher:
             while sent < len(records):
                 due = min(len(records), int((time.monotonic() - began) * per_s) + 1)
                 if until is not None and until.is_set():
@@ -239,7 +239,7 @@ class Trial:
     async def read(self, topic: str) -> list[ConsumerRecord]:
         """What is committed in a topic since the trial began."""
         since = {TopicPartition(topic, p): self._since.get(TopicPartition(topic, p), 0) for p in range(PARTITIONS)}
-        consumer = Connection(self.site.bootstrap, "", "").consumer()
+        consumer = Broker(self.site.bootstrap).consumer(auto_offset_reset="none")
         await consumer.start()
         try:
             consumer.assign(list(since))
