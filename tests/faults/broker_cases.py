@@ -67,17 +67,21 @@ async def out_of_disk(site: Site, seed: int) -> Outcome:
 async def refuses(site: Site, seed: int) -> Outcome:
     """The broker refuses what is produced to one topic for a while: the worker ends, and goes on when it is mended."""
     history = simulated(BACKLOG, days=2)
-    await site.hold(history)
+    await site.clear(history)
     app = f"refuses-{seed}"
     of_facts = ("facts", partials_topic(app)), ("facts", f"{app}-facts-changelog")
     stage, topic = (*of_facts, ("kpis", "kpi.values"))[seed % 3]
     async with Trial(site, app, history) as trial:
         (config,) = (spec.config for spec in table(app) if spec.name == topic)
         trial.start(*BOTH)
+        await site.publish(history.part(0, 2))
         await trial.facts_at(0, BACKLOG)
         await site.configure(topic, config | {"max.message.bytes": "10"})
-        await trial.ended(stage, 1)
-        await site.configure(topic, config)
+        try:
+            await site.publish(history.part(1, 2))
+            await trial.ended(stage, 1)
+        finally:
+            await site.configure(topic, config)
         return await trial.outcome()
 
 

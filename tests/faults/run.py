@@ -41,6 +41,7 @@ def run_case(site: Site, case: Case, seeds: range) -> tuple[list[Outcome], int]:
             failed += 1
             say(f"{case.name} {seed}: FAILED\n{traceback.format_exc()}")
             if not site.broker.is_running:
+                site.broker.stop()  # nothing of it is left that would be in the way
                 site.broker.start()
             continue
         outcomes.append(outcome)

@@ -67,9 +67,7 @@ class Site:
         async with self.admin() as admin:
             names = [name for name in await admin.list_topics() if not name.startswith("__")]
         await self.delete(names)
-        await create(
-            Broker(self.bootstrap), [spec for spec in table("none", PARTITIONS) if not spec.name.endswith("none")]
-        )
+        await self.create(spec for spec in table("no", PARTITIONS) if not spec.name.startswith(("no-", "kpi.partials")))
         if history is not None:
             await self.publish(history.setup)
 

@@ -169,7 +169,9 @@ class Trial:
 
     async def ended(self, name: str, *codes: int) -> None:
         """Wait until a worker has ended with one of these exit codes."""
-        await self.until(lambda: any((name, code) in self.cluster.ends for code in codes), f"{name} ends with {codes}")
+        await self.until(
+            lambda: any((name, code) in self.cluster.ends for code in codes), f"{name} ends with {codes}", SETTLE_S
+        )
 
     async def committed(self, stage: str) -> int:
         """Sum of committed offsets, asked now."""
