@@ -112,7 +112,7 @@ async def scale(site: Site, seed: int, rounds: int = 5) -> Outcome:
         trial.start(*BOTH)
         scaled = asyncio.Event()
         async with asyncio.TaskGroup() as group:
-            group.create_task(trial.feed(history.events, 150, scaled))
+            group.create_task(trial.feed(history.events, 100, scaled))
             for _ in range(rounds):
                 trial.start("facts-2", "kpis-2", "facts-3", "kpis-3")
                 await _shared(trial, "", "-2", "-3")
