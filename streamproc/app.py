@@ -20,6 +20,7 @@ from faust.contrib.asgi import faust_app_running
 
 from streamproc import __version__
 from streamproc.bus.batches import BatchSchema
+from streamproc.bus.connection import Broker
 from streamproc.bus.follow import ReferenceFollower
 from streamproc.bus.host import Inputs, TaskHost
 from streamproc.bus.lag import ANSWER_S, STALLED_S, LagMeter
@@ -32,7 +33,7 @@ from streamproc.facts.reference import Reference
 from streamproc.facts.reject_limit import TooManyRejected
 from streamproc.kpis.catalogue import catalogue
 from streamproc.kpis.kpi import Catalogue
-from streamproc.outputs.http import MetricsServer
+from streamproc.outputs.http import Access, MetricsServer
 from streamproc.outputs.own_metrics import OwnMetrics
 from streamproc.outputs.prometheus import KpiExposition, RepInfo
 from streamproc.pipeline import FactsStage, KpisStage, StateVersionError
@@ -62,7 +63,8 @@ class Worker:
         self.metrics = OwnMetrics(stage, __version__, _catalogue_version(self.catalogue))
         self.exposition = KpiExposition(self.catalogue, settings.max_series)
         group = f"{settings.app}-{stage}"
-        self.connection = Connection(settings.bootstrap_servers, group, f"{group}-changelog")
+        self.broker = Broker.of(settings)
+        self.connection = Connection(self.broker, group, f"{group}-changelog")
         self.partials = partials_topic(settings.app)
         self.partitions = 0
 
@@ -78,12 +80,14 @@ class Worker:
             lambda error: host.fail(error, "end offsets"),
         )
         async with AsyncExitStack() as stack:
+            s = self.settings
             server = MetricsServer(
-                host=self.settings.host,
-                port=self.settings.port,
+                host=s.host,
+                port=s.port,
                 metrics=self.metrics.page(self.exposition),
                 live=lambda: _live(host, meter),
                 ready=lambda: _ready(host, meter),
+                access=Access(s.secret("http_token"), s.http_user, s.secret("http_password")),
             )
             await server.start()
             stack.push_async_callback(server.stop)
@@ -102,7 +106,7 @@ class Worker:
             yield host
 
     async def _check_topics(self) -> int:
-        rows = await describe(self.settings.bootstrap_servers, table(self.settings.app, self.settings.partitions))
+        rows = await describe(self.broker, table(self.settings.app, self.settings.partitions))
         missing = [row.name for row in rows if row.found is None]
         if missing:
             raise TopicsMissing(f"no topic {', '.join(missing)}: run `streamproc topics create` first")
@@ -139,10 +143,9 @@ class Worker:
 
     def _faust(self, host: TaskHost, folder: Path) -> Any:
         """The Faust app of the stage: one agent, batch in, pipeline call. Faust wants a folder, and writes nothing."""
-        brokers = ";".join(f"kpi://{address.strip()}" for address in self.settings.bootstrap_servers.split(","))
         app = faust.App(
             self.connection.group,
-            broker=brokers,
+            **self.broker.faust(),
             datadir=folder,
             consumer_group_instance_id=self.settings.member(self.stage),
             consumer_auto_offset_reset="none",

@@ -22,15 +22,16 @@ from prometheus_client.parser import text_string_to_metric_families
 from rich.console import Console
 from rich.live import Live
 
+from streamproc.bus.connection import Broker
 from streamproc.bus.embedded import EmbeddedKafka
 from streamproc.bus.follow import read
 from streamproc.bus.publish import Publisher
 from streamproc.bus.stages import VALUES
-from streamproc.bus.task import Connection
 from streamproc.bus.topics import create, table
 from streamproc.demo_table import Wall
 from streamproc.events import REFERENCE
 from streamproc.kpis.catalogue import catalogue
+from streamproc.outputs.http import Access
 from streamproc.settings import Settings
 from streamproc.simulate import Organisation
 from streamproc.supervise import Supervisor
@@ -92,10 +93,10 @@ class _Demo:
         organisation = Organisation(self.plan.seed, start_ms)
         reference = organisation.reference()
         wall = Wall({kpi.name: kpi.title_en for kpi in catalogue(self.settings.currency).kpis}, _names(reference))
-        bootstrap = self.settings.bootstrap_servers
-        await create(bootstrap, table(self.settings.app, self.settings.partitions))
+        broker = Broker.of(self.settings)
+        await create(broker, table(self.settings.app, self.settings.partitions))
         async with AsyncExitStack() as stack:
-            publisher = await stack.enter_async_context(Publisher(bootstrap))
+            publisher = await stack.enter_async_context(Publisher(broker))
             await publisher.publish((REFERENCE, orjson.loads(line)["subject"].encode(), line) for line in reference)
             workers = await stack.enter_async_context(self._workers())
             for work in (self._watch(wall), self._count(wall)):
@@ -176,7 +177,7 @@ class _Demo:
 
     async def _watch(self, wall: Wall) -> None:
         """Follow `kpi.values`."""
-        consumer = Connection(self.settings.bootstrap_servers, "", "").consumer()
+        consumer = Broker.of(self.settings).consumer(auto_offset_reset="earliest")
         await consumer.start()
         try:
             async for records in read(consumer, VALUES, follow=True):
@@ -188,9 +189,11 @@ class _Demo:
 
     async def _count(self, wall: Wall) -> None:
         """Read once a second from the facts worker's own metrics how many events it has processed."""
-        url = f"http://{self.settings.host}:{self.settings.port + 1}/metrics"
+        s = self.settings
+        url = f"http://{s.host}:{s.port + 1}/metrics"
+        access = Access(s.secret("http_token"), s.http_user, s.secret("http_password"))
         before = time.monotonic()
-        async with aiohttp.ClientSession() as session:
+        async with aiohttp.ClientSession(headers=access.headers) as session:
             while True:
                 await asyncio.sleep(1)
                 with suppress(aiohttp.ClientError):

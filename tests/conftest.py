@@ -11,6 +11,7 @@ import pytest
 from aiokafka.admin import AIOKafkaAdminClient
 
 from streamproc.bus import topics
+from streamproc.bus.connection import Broker
 from streamproc.bus.embedded import EmbeddedKafka, is_available
 
 # In CI everything must run, except what needs data that is not part of the repository.
@@ -50,7 +51,7 @@ def no_topics(kafka: EmbeddedKafka) -> str:
 @pytest.fixture
 def fresh_topics(no_topics: str, app_name: str) -> FreshTopics:
     """All topics of the table, deleted and made again: event topics have fixed names, so tests take turns."""
-    asyncio.run(topics.create(no_topics, topics.table(app_name)))
+    asyncio.run(topics.create(Broker(no_topics), topics.table(app_name)))
     return FreshTopics(no_topics, app_name)
 
 

@@ -8,6 +8,7 @@ Offsets are not Faust's business: topics are declared with `acks=False` and task
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -63,6 +64,10 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
             # A static member only vanishes, and its partitions would stay unread until its session has timed out.
             self._consumer._coordinator._group_instance_id = None
         await super().on_thread_stop()
+
+    def _stopped_set(self) -> None:
+        with suppress(RuntimeError):  # the loop of a thread that ended by itself is closed: it has stopped
+            super()._stopped_set()
 
     async def _fetch_records(
         self, consumer: Any, active_partitions: Any, timeout: float | None = None, max_records: int | None = None

@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from streamproc.bus.child import launch, released
+from streamproc.bus.embedded_security import Secured
 
 KAFKA_VERSION = "4.1.0"
 # slf4j-simple, because Kafka's own dependencies hold no log binding: without one a failed start says nothing.
@@ -64,10 +65,18 @@ class EmbeddedKafka:
     """One Apache Kafka node on 127.0.0.1, a child process that ends with this one, whatever ends it.
 
     `data_dir`: where its data and log live; kept, and used again on the next start. None: a temporary directory,
-    removed at `stop`. `port`: 0 takes a free one. As a context manager it starts on entry and stops on exit.
+    removed at `stop`. `port`: 0 takes a free one. `secured`: encrypted listeners as well.
+    As a context manager it starts on entry and stops on exit.
     """
 
-    def __init__(self, data_dir: Path | None = None, port: int = 0, start_timeout_s: float = 120.0) -> None:
+    def __init__(
+        self,
+        data_dir: Path | None = None,
+        port: int = 0,
+        start_timeout_s: float = 120.0,
+        secured: Secured | None = None,
+    ) -> None:
+        self._secured = secured
         self._given_dir = data_dir
         self._given_port = port
         self._start_timeout_s = start_timeout_s
@@ -114,7 +123,7 @@ class EmbeddedKafka:
         self._dir = _prepare(self._given_dir)
         atexit.register(self.stop)
         try:
-            config = _write_config(self._dir, port)
+            config = _write_config(self._dir, port, self._secured)
             command = [str(java), f"-Xmx{_HEAP_MB}m", *_java_options(), "-cp", class_path]
             if not (self._dir / "log" / "meta.properties").exists():
                 step("formatting the data directory")
@@ -144,10 +153,11 @@ class EmbeddedKafka:
         self.stop()
 
     def _format(self, command: list[str], config: Path) -> None:
+        users = self._secured.format_options if self._secured else []
         cluster_id = "c3RyZWFtcHJvYy1kZW1vMQ"  # 16 bytes in base64: Kafka wants one, any will do
         with self.log_file.open("wb") as log:
             done = subprocess.run(
-                [*command, "format", "--cluster-id", cluster_id, "--config", str(config)],
+                [*command, "format", "--cluster-id", cluster_id, "--config", str(config), *users],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
@@ -306,11 +316,13 @@ def _prepare(given: Path | None) -> Path:
     return given.resolve()
 
 
-def _write_config(directory: Path, port: int) -> Path:
+def _write_config(directory: Path, port: int, secured: Secured | None) -> Path:
     path = directory / "server.properties"
-    path.write_text(
-        _CONFIG.format(host=_HOST, port=port, controller_port=_free_port(), log_dir=directory / "log"), encoding="utf-8"
-    )
+    text = _CONFIG.format(host=_HOST, port=port, controller_port=_free_port(), log_dir=directory / "log")
+    if secured is not None:
+        text = secured.added_to(text, {name: f"{_HOST}:{_free_port()}" for name in secured.addresses})
+    path.touch(mode=0o600)  # it may hold a password
+    path.write_text(text, encoding="utf-8")
     return path
 
 

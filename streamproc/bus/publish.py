@@ -11,8 +11,9 @@ from typing import Self
 import msgspec
 from aiokafka import AIOKafkaProducer
 
+from streamproc.bus.connection import CONNECT_TIMEOUT_S, Broker, quiet_connect, reaching
 from streamproc.bus.record_batches import Content, Headers, batches, partition_of
-from streamproc.bus.topics import CONNECT_TIMEOUT_S, TopicError, quiet_connect, unavailable
+from streamproc.bus.topics import TopicError
 from streamproc.codec import Rejection, decode_reference
 from streamproc.events import EVENTS, MAX_EVENT_BYTES, REFERENCE, to_ms
 from streamproc.outputs.topics import rfc3339
@@ -66,25 +67,26 @@ class Publisher:
     Async context manager. Entering raises BrokerUnavailable.
     """
 
-    def __init__(self, bootstrap: str) -> None:
-        self.bootstrap = bootstrap
+    def __init__(self, broker: Broker) -> None:
+        self.broker = broker
         self._producer: AIOKafkaProducer | None = None
         self._partitions: dict[str, int] = {}
         self._route = lru_cache(maxsize=65_536)(partition_of)
 
     async def __aenter__(self) -> Self:
         producer = AIOKafkaProducer(
-            bootstrap_servers=self.bootstrap,
+            **self.broker.client(),
             enable_idempotence=True,
             max_batch_size=MAX_BATCH_BYTES,
             max_request_size=8 * 1024 * 1024,
         )
         try:
-            with unavailable(self.bootstrap), quiet_connect():
-                async with asyncio.timeout(CONNECT_TIMEOUT_S):
-                    await producer.start()
-                    # All topics, since asking for one by name makes it on a broker with automatic creation.
-                    cluster = await producer.client.fetch_all_metadata()
+            async with reaching(self.broker):
+                with quiet_connect():
+                    async with asyncio.timeout(CONNECT_TIMEOUT_S):
+                        await producer.start()
+                        # All topics, since asking for one by name makes it on a broker with automatic creation.
+                        cluster = await producer.client.fetch_all_metadata()
         except BaseException:
             await producer.stop()
             raise
@@ -106,7 +108,7 @@ class Publisher:
             raise RuntimeError("not connected: use `async with Publisher(…)`")
         sent = 0
         for chunk in iter(partial(_take, iter(records)), []):
-            with unavailable(self.bootstrap):
+            async with reaching(self.broker):
                 await self._send(self._producer, chunk)
             sent += len(chunk)
         return sent

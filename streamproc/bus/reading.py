@@ -9,25 +9,21 @@ from contextlib import asynccontextmanager
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.structs import ConsumerRecord
 
+from streamproc.bus.connection import CONNECT_TIMEOUT_S, Broker, quiet_connect, reaching
 from streamproc.bus.follow import topic_partitions
-from streamproc.bus.topics import CONNECT_TIMEOUT_S, TopicError, quiet_connect, unavailable
+from streamproc.bus.topics import TopicError
 
 
 @asynccontextmanager
-async def reader(bootstrap: str, topic: str) -> AsyncIterator[AIOKafkaConsumer]:
+async def reader(broker: Broker, topic: str) -> AsyncIterator[AIOKafkaConsumer]:
     """A started consumer of what is committed, for a topic that is there. Raises BrokerUnavailable, TopicError."""
-    consumer = AIOKafkaConsumer(
-        bootstrap_servers=bootstrap,
-        enable_auto_commit=False,
-        auto_offset_reset="earliest",
-        isolation_level="read_committed",
-        max_partition_fetch_bytes=8 * 1024 * 1024,
-    )
+    consumer = broker.consumer(auto_offset_reset="earliest")
     try:
-        with unavailable(bootstrap), quiet_connect():
-            async with asyncio.timeout(CONNECT_TIMEOUT_S):
-                await consumer.start()
-                topics = await consumer.topics()
+        async with reaching(broker):
+            with quiet_connect():
+                async with asyncio.timeout(CONNECT_TIMEOUT_S):
+                    await consumer.start()
+                    topics = await consumer.topics()
         if topic not in topics:
             raise TopicError(f"no topic {topic}: run `streamproc topics create` first")
         yield consumer

@@ -19,6 +19,7 @@ import msgspec
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
 from streamproc.bus.batches import Batch
+from streamproc.bus.connection import Broker
 from streamproc.bus.kill_points import passing
 from streamproc.bus.record_batches import batches
 from streamproc.pipeline import State
@@ -55,7 +56,7 @@ class Stage(Protocol):
     """What a task drives: one stage of the pipeline with its topics."""
 
     def on_batch(self, batch: Batch) -> None: ...
-    def on_tick(self, now_ms: int) -> None: ...
+    def on_tick(self, now_ms: int, read_until_ms: int) -> None: ...
     def take_cut(self) -> Cut | None: ...
     def restore(self, state: Mapping[str, bytes]) -> None: ...
 
@@ -72,23 +73,16 @@ class Gap(RuntimeError):
 class Connection:
     """How every client of a worker connects, and the names of its group and changelog."""
 
-    bootstrap: str
+    broker: Broker
     group: str
     changelog: str
 
     def consumer(self, **extra: Any) -> AIOKafkaConsumer:
-        return AIOKafkaConsumer(
-            bootstrap_servers=self.bootstrap,
-            enable_auto_commit=False,
-            auto_offset_reset="none",
-            isolation_level="read_committed",
-            max_partition_fetch_bytes=8 * 1024 * 1024,
-            **extra,
-        )
+        return self.broker.consumer(auto_offset_reset="none", **extra)
 
     def producer(self, transactional_id: str) -> AIOKafkaProducer:
         return AIOKafkaProducer(
-            bootstrap_servers=self.bootstrap,
+            **self.broker.client(),
             transactional_id=transactional_id,
             transaction_timeout_ms=10_000,
             max_batch_size=MAX_BATCH_BYTES,
@@ -106,6 +100,7 @@ class Task:
     connection: Connection
     next: dict[TopicPartition, int] = field(default_factory=dict)
     arrived_ms: dict[TopicPartition, int] = field(default_factory=dict)  # arrival of the last record processed
+    ends: dict[TopicPartition, int] = field(default_factory=dict)  # end offsets when last asked for
     running: bool = False
     unread: int = 0  # changelog records still to read, about
     broken: bool = False  # a batch, tick or checkpoint failed half way: what is in memory may never be committed
@@ -142,7 +137,14 @@ class Task:
         """Let the stage see the clock."""
         if self.running:
             with self._whole():
-                self.stage.on_tick(now_ms)
+                self.stage.on_tick(now_ms, self.read_until_ms)
+
+    @property
+    def read_until_ms(self) -> int:
+        """Arrival time up to which all inputs have been read: in a backlog, that of the input furthest behind."""
+        behind = [tp for tp in self.inputs if self.next[tp] < self.ends.get(tp, 0)]
+        latest_ms = max(self.arrived_ms.values(), default=-1)
+        return min([latest_ms, *(self.arrived_ms.get(tp, -1) for tp in behind)])
 
     def process(self, batch: Batch) -> int:
         """Process a batch; records below the next offset were seen before and are skipped. Returns their number.
@@ -246,7 +248,7 @@ class Task:
         """
         consumer.assign(self.inputs)
         first = await consumer.beginning_offsets(self.inputs)
-        end = await consumer.end_offsets(self.inputs)
+        self.ends = end = await consumer.end_offsets(self.inputs)
         of_group = await asyncio.gather(*(consumer.committed(tp) for tp in self.inputs))
         found = {}
         for tp, committed in zip(self.inputs, of_group, strict=True):

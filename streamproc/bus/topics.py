@@ -1,27 +1,21 @@
 """The one table of Kafka topics, and making and checking them. Topics are made before a worker starts, never by it."""
 
 import asyncio
-import logging
-from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
-from aiokafka.errors import (
-    KafkaConnectionError,
-    KafkaTimeoutError,
-    NodeNotReadyError,
-    TopicAlreadyExistsError,
-    for_code,
-)
+from aiokafka.errors import TopicAlreadyExistsError, for_code
+
+from streamproc.bus.connection import CONNECT_TIMEOUT_S, Broker, quiet_connect, reaching
 
 DEFAULT_PARTITIONS = 4
 DEFAULT_APP = "streamproc"
 _DAY_MS = 86_400_000
 _REQUEST_TIMEOUT_MS = 15_000
 _VISIBLE_TIMEOUT_S = 30.0
-CONNECT_TIMEOUT_S = 10.0  # a broker that takes longer to say hello is not there
 
 # Kafka compacts closed segments only: small ones keep the log short, hence the restart of a task quick.
 _COMPACTION = {
@@ -29,16 +23,6 @@ _COMPACTION = {
     "segment.bytes": str(128 * 1024 * 1024),
     "min.cleanable.dirty.ratio": "0.2",
 }
-
-
-class BrokerUnavailable(ConnectionError):
-    """No Kafka broker answers at `address` ("host:port[,host:port]"). The message is one line for people."""
-
-    def __init__(self, address: str) -> None:
-        super().__init__(
-            f"no Kafka broker answers at {address}: start it, or give the address of a running one (host:port)"
-        )
-        self.address = address
 
 
 class TopicError(RuntimeError):
@@ -124,13 +108,13 @@ def table(app: str, partitions: int = DEFAULT_PARTITIONS, replication: int = 1) 
     ]
 
 
-async def create(bootstrap: str, specs: Sequence[TopicSpec]) -> list[tuple[str, Literal["created", "exists"]]]:
+async def create(broker: Broker, specs: Sequence[TopicSpec]) -> list[tuple[str, Literal["created", "exists"]]]:
     """Make those topics that are not there; returns when all can be used. The order is that of `specs`.
 
     Raises TopicError, before anything is made, when a topic exists with another partition count, and when the broker
     refuses one; BrokerUnavailable.
     """
-    async with _admin(bootstrap) as admin:
+    async with _admin(broker) as admin:
         found = await _partition_counts(admin)
         _refuse_mismatch(found, specs)
         missing = [spec for spec in specs if spec.name not in found]
@@ -140,9 +124,9 @@ async def create(bootstrap: str, specs: Sequence[TopicSpec]) -> list[tuple[str, 
         return [(spec.name, "exists" if spec.name in found else "created") for spec in specs]
 
 
-async def describe(bootstrap: str, specs: Sequence[TopicSpec]) -> list[TopicRow]:
+async def describe(broker: Broker, specs: Sequence[TopicSpec]) -> list[TopicRow]:
     """Compare the broker's topics with `specs`, in that order. Raises BrokerUnavailable."""
-    async with _admin(bootstrap) as admin:
+    async with _admin(broker) as admin:
         found = await _partition_counts(admin)
     return [TopicRow(spec.name, found.get(spec.name), spec.partitions) for spec in specs]
 
@@ -195,44 +179,20 @@ async def _partition_counts(admin: AIOKafkaAdminClient) -> dict[str, int]:
 
 
 @asynccontextmanager
-async def _admin(bootstrap: str) -> AsyncIterator[AIOKafkaAdminClient]:
-    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap, request_timeout_ms=_REQUEST_TIMEOUT_MS)
+async def _admin(broker: Broker) -> AsyncIterator[AIOKafkaAdminClient]:
+    admin = AIOKafkaAdminClient(**broker.client(), request_timeout_ms=_REQUEST_TIMEOUT_MS)
     try:
-        with unavailable(bootstrap):
+        async with reaching(broker):
             async with asyncio.timeout(CONNECT_TIMEOUT_S):
-                await _connect(admin, bootstrap)
+                await _connect(admin, broker)
             yield admin
     finally:
         await admin.close()
 
 
-async def _connect(admin: AIOKafkaAdminClient, bootstrap: str) -> None:
+async def _connect(admin: AIOKafkaAdminClient, broker: Broker) -> None:
     try:
         with quiet_connect():
             await admin.start()
     except ValueError as error:  # from parsing the port
-        raise ValueError(f"bootstrap servers {bootstrap!r}: expected host:port[,host:port]") from error
-
-
-@contextmanager
-def unavailable(bootstrap: str) -> Iterator[None]:
-    """Whatever a client raises when it reaches no broker becomes BrokerUnavailable."""
-    try:
-        yield
-    except (KafkaConnectionError, KafkaTimeoutError, NodeNotReadyError, OSError) as error:
-        raise BrokerUnavailable(bootstrap) from error
-
-
-@contextmanager
-def quiet_connect() -> Iterator[None]:
-    """aiokafka logs each address that does not answer; BrokerUnavailable says it once."""
-
-    def drop(record: logging.LogRecord) -> bool:
-        return not record.getMessage().startswith("Unable ")
-
-    log = logging.getLogger("aiokafka")
-    log.addFilter(drop)
-    try:
-        yield
-    finally:
-        log.removeFilter(drop)
+        raise ValueError(f"bootstrap servers {broker.bootstrap!r}: expected host:port[,host:port]") from error

@@ -17,6 +17,7 @@ from streamproc.cli.options import (
     Format,
     Output,
     Port,
+    broker,
     examples,
     make_settings,
     run_async,
@@ -137,16 +138,20 @@ def _port(host: str, port: int, stage: str) -> Finding:
 
 
 def _kafka(settings: Settings) -> Iterator[Finding]:
-    from streamproc.bus.topics import BrokerUnavailable, describe, table
+    from streamproc.bus.connection import BrokerRefuses, BrokerUnavailable, SecurityError
+    from streamproc.bus.topics import describe, table
 
-    address = settings.bootstrap_servers
+    kafka = broker(settings)
     try:
-        rows = run_async(describe(address, table(settings.app, settings.partitions)))
+        rows = run_async(describe(kafka, table(settings.app, settings.partitions)))
+    except (BrokerRefuses, SecurityError) as error:
+        yield Finding("Kafka broker", "problem", str(error), "docs/security.md explains the settings")
+        return
     except BrokerUnavailable:
         todo = "start it (`streamproc kafka` for a trial), or name another: --bootstrap-servers"
-        yield Finding("Kafka broker", "problem", f"none answers at {address}", todo)
+        yield Finding("Kafka broker", "problem", f"none answers at {kafka.bootstrap}", todo)
         return
-    yield Finding("Kafka broker", "ok", address)
+    yield Finding("Kafka broker", "ok", str(kafka))
     yield _topics(rows, settings)
 
 

@@ -14,7 +14,7 @@ FAILED = 1
 WRONG_USE = 2  # a wrong option, setting or address, or something a start needs is missing: trying again will not help
 NEEDS_PERSON = 3  # a worker stopped, and starting it again gives the same until somebody has decided something
 INTERRUPTED = 130
-_REFUSALS = ("BrokerUnavailable", "TopicsMissing", "ListenError")  # keep a worker from starting at all
+_REFUSALS = ("BrokerUnavailable", "TopicsMissing", "ListenError", "SecurityError")  # keep a worker from starting at all
 _NEEDS_PERSON = ("OffsetsLost", "TooManyRejected", "StateVersionError")
 
 # typer has its own copy of click since 0.20; both are meant.

@@ -13,9 +13,19 @@ import typer
 from streamproc.cli import arguments, show
 from streamproc.cli.errors import CliError, wrong_use
 from streamproc.cli.lines import numbered, open_input, size_of, write
-from streamproc.cli.options import Bootstrap, EventsFile, SkipBad, examples, make_settings, run_async, set_up_logging
+from streamproc.cli.options import (
+    Bootstrap,
+    EventsFile,
+    SkipBad,
+    broker,
+    examples,
+    make_settings,
+    run_async,
+    set_up_logging,
+)
 
 if TYPE_CHECKING:
+    from streamproc.bus.connection import Broker
     from streamproc.bus.publish import Publisher, Record
     from streamproc.simulate import Organisation
 
@@ -75,7 +85,7 @@ def simulate(
         settings = make_settings(bootstrap_servers=bootstrap_servers)
         set_up_logging()
         plan = _Plan(rate, seed, duration_s, history_s, LIVE_FLAWS if flaws is None else flaws)
-        run_async(_simulate_live(plan, settings.bootstrap_servers))
+        run_async(_simulate_live(plan, broker(settings)))
         return
     if duration_s is None:
         raise wrong_use("--out needs --for, such as --for 2h")
@@ -119,10 +129,10 @@ class _Plan:
                 yield line
 
 
-async def _simulate_live(plan: _Plan, bootstrap: str) -> None:
+async def _simulate_live(plan: _Plan, to: Broker) -> None:
     from streamproc.bus.publish import Publisher, record
 
-    async with Publisher(bootstrap) as publisher:
+    async with Publisher(to) as publisher:
         organisation = plan.organisation(_now_ms())
         await publisher.publish(map(record, organisation.reference()))
         with show.progress(with_total=False) as progress:
@@ -193,7 +203,7 @@ def replay(
         sending = progress.add_task("Sending", total=size)
         started = time.monotonic()
         records = reading.records(lines, lambda count: progress.advance(sending, count))
-        sent = run_async(_replay(settings.bootstrap_servers, records, pace))
+        sent = run_async(_replay(broker(settings), records, pace))
         seconds = max(time.monotonic() - started, 0.001)
     reading.warn()
     show.note(f"{sent:,} events sent in {seconds:.1f} s ({sent / seconds:,.0f} a second)")
@@ -232,12 +242,12 @@ class _Reading:
             show.note(f"{self.bad_count:,} bad lines were not sent")
 
 
-async def _replay(bootstrap: str, records: Iterable[Record], pace: float | None) -> int:
+async def _replay(to: Broker, records: Iterable[Record], pace: float | None) -> int:
     import asyncio
 
     from streamproc.bus.publish import Publisher
 
-    async with Publisher(bootstrap) as publisher:
+    async with Publisher(to) as publisher:
         if pace is None:
             return await publisher.publish(records)
         sent, started = 0, time.monotonic()

@@ -12,11 +12,21 @@ import typer
 from streamproc.cli import show
 from streamproc.cli.errors import CliError
 from streamproc.cli.lines import write
-from streamproc.cli.options import Bootstrap, SkipBad, Timezone, examples, make_settings, run_async, set_up_logging
+from streamproc.cli.options import (
+    Bootstrap,
+    SkipBad,
+    Timezone,
+    broker,
+    examples,
+    make_settings,
+    run_async,
+    set_up_logging,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from streamproc.bus.connection import Broker
     from streamproc.ingest.importer import Imported
 
 import_ = typer.Typer(no_args_is_help=True, help="Import an export of another system.")
@@ -70,7 +80,7 @@ def csv(
             "(--skip-bad imports the others)"
         )
     if out is None:
-        run_async(_publish(settings.bootstrap_servers, imported.events))
+        run_async(_publish(broker(settings), imported.events))
     else:
         write(out, imported.events)
     show.note(_summary(imported))
@@ -121,7 +131,7 @@ def load(
 
     events = load_file(file, int(time.time() * 1000), settings.business_timezone)
     if out is None:
-        run_async(_publish(settings.bootstrap_servers, events))
+        run_async(_publish(broker(settings), events))
     else:
         write(out, events)
     show.note(f"{len(events):,} entries loaded ({_kinds(events)})")
@@ -134,10 +144,10 @@ def _kinds(events: Sequence[bytes]) -> str:
     return ", ".join(f"{count:,} {kind}" for kind, count in counts.items()) or "the file has none"
 
 
-async def _publish(bootstrap: str, events: Sequence[bytes]) -> None:
+async def _publish(to: Broker, events: Sequence[bytes]) -> None:
     from streamproc.bus.publish import Publisher, record
 
-    async with Publisher(bootstrap) as publisher:
+    async with Publisher(to) as publisher:
         with show.progress(with_total=False) as progress:
             progress.add_task("Sending")
             await publisher.publish(map(record, events))

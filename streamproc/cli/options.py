@@ -15,9 +15,10 @@ from streamproc.cli.errors import WRONG_USE, CliError, wrong_use
 if TYPE_CHECKING:
     from pydantic import ValidationError
 
+    from streamproc.bus.connection import Broker
     from streamproc.settings import Settings
 
-PREFIX = "STREAMPROC_"
+PREFIX = "STREAMPROC_"  # as in `settings`, which is slow to import
 T = TypeVar("T")
 
 
@@ -87,13 +88,15 @@ def make_settings(**options: Any) -> Settings:
     from pydantic import ValidationError
     from pydantic_settings import SettingsError
 
-    from streamproc.settings import Settings
+    from streamproc.settings import SecretFileError, Settings
 
     given = {name: value for name, value in options.items() if value is not None}
     try:
         return Settings(**given)
     except ValidationError as error:
         raise CliError(*_wrong(error, given), code=WRONG_USE) from None
+    except SecretFileError as error:
+        raise wrong_use(str(error)) from None
     except SettingsError as error:  # a list that is not JSON
         name = re.findall(r'"(\w+)"', str(error))[0]
         raise wrong_use(f'{PREFIX}{name.upper()}: expected a list in JSON, such as ["new", "qualified"]') from None
@@ -103,12 +106,18 @@ _OPTIONS = {"business_timezone": "--timezone"}  # where it is not named like the
 
 
 def _wrong(error: ValidationError, given: dict[str, Any]) -> list[str]:
+    from streamproc.settings import secrets
+
+    hidden = secrets()
     lines = []
     for problem in error.errors():
+        if not problem["loc"]:  # several settings that do not fit together; the message names them
+            lines.append(str(problem["msg"]).removeprefix("Value error, "))
+            continue
         name = str(problem["loc"][0])
         option = _OPTIONS.get(name, f"--{name.replace('_', '-')}")
         place = option if name in given else f"{PREFIX}{name.upper()}"
-        found = "" if name == "pseudonym_key" else f", found {problem['input']!r}"
+        found = "" if name in hidden else f", found {problem['input']!r}"
         lines.append(f"{place}: {_expected(problem)}{found}")
     return lines
 
@@ -118,6 +127,13 @@ def _expected(problem: Any) -> str:
         return f"expected text matching {problem['ctx']['pattern']}"
     message = str(problem["msg"]).removeprefix("Value error, ").removeprefix("Input should be ")
     return message if message.startswith("expected") else f"expected {message}"
+
+
+def broker(settings: Settings) -> Broker:
+    """The brokers of the settings, and how to connect to them."""
+    from streamproc.bus.connection import Broker
+
+    return Broker.of(settings)
 
 
 def set_up_logging(level: str | None = None) -> None:

@@ -12,7 +12,7 @@ import typer
 
 from streamproc.cli import arguments, show
 from streamproc.cli.errors import CliError, wrong_use
-from streamproc.cli.options import App, Bootstrap, Port, examples, make_settings, run_async, set_up_logging
+from streamproc.cli.options import App, Bootstrap, Port, broker, examples, make_settings, run_async, set_up_logging
 
 if TYPE_CHECKING:
     from streamproc.settings import Settings
@@ -40,6 +40,10 @@ def demo(
     duration_s = None if lasts is None else arguments.duration_s(lasts, "--for")
     settings = make_settings(port=port, bootstrap_servers=bootstrap_servers, app=app)
     _next_port(settings.port)
+    if "bootstrap_servers" not in settings.model_fields_set and settings.security_protocol != "PLAINTEXT":
+        raise wrong_use(
+            "STREAMPROC_SECURITY_PROTOCOL: expected with --bootstrap-servers only; the demo's own Kafka is PLAINTEXT"
+        )
     set_up_logging()
     from streamproc.demo import run_demo
 
@@ -64,18 +68,18 @@ def kafka(
         raise KeyboardInterrupt
 
     signal.signal(signal.SIGTERM, stop)
-    broker = EmbeddedKafka(data_dir, port)
-    broker.start(show.note)
+    embedded = EmbeddedKafka(data_dir, port)
+    embedded.start(show.note)
     try:
         show.note("Ctrl-C stops it.")
-        while broker.is_running:
+        while embedded.is_running:
             time.sleep(0.2)
-        raise CliError("the broker has ended by itself" + (f"; its log: {broker.log_file}" if data_dir else ""))
+        raise CliError("the broker has ended by itself" + (f"; its log: {embedded.log_file}" if data_dir else ""))
     except KeyboardInterrupt:
         show.note("stopping")
         return 0
     finally:
-        broker.stop()
+        embedded.stop()
 
 
 @cli.command(
@@ -121,7 +125,7 @@ def _both(settings: Settings) -> int:
     from streamproc.supervise import supervise
 
     ports = {"kpis": settings.port, "facts": _next_port(settings.port)}
-    run_async(describe(settings.bootstrap_servers, []))  # say it once, rather than each child
+    run_async(describe(broker(settings), []))  # say it once, rather than each child
     shared = []
     for name in ("bootstrap_servers", "app", "clock"):
         shared += [f"--{name.replace('_', '-')}", str(getattr(settings, name))]

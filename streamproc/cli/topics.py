@@ -7,10 +7,22 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from streamproc.cli import show
-from streamproc.cli.options import App, Bootstrap, Format, Output, examples, make_settings, run_async, set_up_logging
+from streamproc.cli.options import (
+    App,
+    Bootstrap,
+    Format,
+    Output,
+    broker,
+    examples,
+    make_settings,
+    run_async,
+    set_up_logging,
+)
 
 if TYPE_CHECKING:
     from aiokafka.structs import ConsumerRecord
+
+    from streamproc.bus.connection import Broker
 
 topics = typer.Typer(no_args_is_help=True, help="Make and list the Kafka topics.")
 rejected = typer.Typer(no_args_is_help=True, help="Events that were not taken, and why.")
@@ -41,7 +53,7 @@ def create(
     settings = make_settings(bootstrap_servers=bootstrap_servers, app=app, partitions=partitions)
     set_up_logging()
     specs = bus.table(settings.app, settings.partitions, replication)
-    made = run_async(bus.create(settings.bootstrap_servers, specs))
+    made = run_async(bus.create(broker(settings), specs))
     rows = [
         {"topic": name, "partitions": spec.partitions, "state": state}
         for (name, state), spec in zip(made, specs, strict=True)
@@ -62,7 +74,7 @@ def list_(
     settings = make_settings(bootstrap_servers=bootstrap_servers, app=app, partitions=partitions)
     set_up_logging()
     specs = bus.table(settings.app, settings.partitions)
-    found = run_async(bus.describe(settings.bootstrap_servers, specs))
+    found = run_async(bus.describe(broker(settings), specs))
     rows = [
         {"topic": row.name, "partitions": row.found, "expected": row.expected, "state": _state(row), "key": spec.key}
         for row, spec in zip(found, specs, strict=True)
@@ -98,7 +110,7 @@ def show_(
     """
     settings = make_settings(bootstrap_servers=bootstrap_servers)
     set_up_logging()
-    rows = [_rejected(record) for record in run_async(_last(settings.bootstrap_servers, last))]
+    rows = [_rejected(record) for record in run_async(_last(broker(settings), last))]
     if output is Format.JSON:
         show.json_lines(rows)
     elif not rows:
@@ -108,11 +120,11 @@ def show_(
         show.console().print(show.table(("time", "reason", "error", "source"), cells))
 
 
-async def _last(bootstrap: str, count: int) -> list[ConsumerRecord]:
+async def _last(to: Broker, count: int) -> list[ConsumerRecord]:
     from streamproc.bus.reading import last, reader
 
     topic = "sales.rejected"
-    async with reader(bootstrap, topic) as consumer:
+    async with reader(to, topic) as consumer:
         return await last(consumer, topic, count)
 
 

@@ -19,6 +19,7 @@ from streamproc.cli.options import (
     Output,
     Timezone,
     Windows,
+    broker,
     examples,
     make_settings,
     run_async,
@@ -26,6 +27,7 @@ from streamproc.cli.options import (
 )
 
 if TYPE_CHECKING:
+    from streamproc.bus.connection import Broker
     from streamproc.windows.calendar import Calendar
 
 TOPIC = "kpi.values"
@@ -67,7 +69,7 @@ def values(
         set(arguments.known_windows(window)),
     )
     board = Board(Calendar(settings.business_timezone), wanted)
-    run_async(_read(settings.bootstrap_servers, board, follow, lambda rows, first: _print(rows, first, output)))
+    run_async(_read(broker(settings), board, follow, lambda rows, first: _print(rows, first, output)))
 
 
 @dataclass(frozen=True)
@@ -139,11 +141,11 @@ class Board:
         return {name: row[name] for name in KEYS} | {"window_start": start, "as_of": as_of}
 
 
-async def _read(bootstrap: str, board: Board, follow: bool, show_rows: Callable[[list[Row], bool], None]) -> None:
+async def _read(to: Broker, board: Board, follow: bool, show_rows: Callable[[list[Row], bool], None]) -> None:
     from streamproc.bus.follow import read
     from streamproc.bus.reading import reader
 
-    async with reader(bootstrap, TOPIC) as consumer:
+    async with reader(to, TOPIC) as consumer:
         at_end = False
         async for records in read(consumer, TOPIC, follow=follow):
             changed = {r.key: None for r in records if board.take(r.partition, r.key, r.value)}

@@ -1,14 +1,20 @@
 """The worker's own HTTP server: `/metrics`, `/live`, `/ready`.
 
 `/metrics` is rendered and compressed in a worker thread, so that a scrape never holds up the event loop.
+With credentials set, all but `/live` and `/ready` asks for them; those two, which Kubernetes asks, then say no details.
 """
 
 from __future__ import annotations
 
 import asyncio
+import base64
 import errno
 import gzip
-from collections.abc import Callable
+import hmac
+import ipaddress
+import logging
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
 from typing import Any
 
 from aiohttp import web
@@ -18,6 +24,9 @@ from prometheus_client.openmetrics.exposition import CONTENT_TYPE_LATEST as CONT
 Render = Callable[[bool], bytes]  # openmetrics? → the page
 Health = Callable[[], tuple[bool, dict[str, Any]]]  # well?, and details for a person
 
+log = logging.getLogger(__name__)
+
+_OPEN = ("/live", "/ready")
 _INDEX = "/metrics  metrics of the KPIs and of this worker\n/live     is the process alive\n/ready    is it serving\n"
 _GZIP_LEVEL = 1  # higher levels cost eight times as much for a fifth less
 _STOP_TIMEOUT_S = 5
@@ -27,11 +36,62 @@ class ListenError(OSError):
     """The server cannot listen on its address; the message says which and what to do."""
 
 
+@dataclass(frozen=True)
+class Access:
+    """Who may read: whoever has the bearer token, or user and password. Open to all if neither is set."""
+
+    token: str = field(default="", repr=False)
+    user: str = ""
+    password: str = field(default="", repr=False)
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """What a client sends to be let in."""
+        ways = [f"{scheme} {secret}" for scheme, secret in self._accepted().items()]
+        return {"Authorization": ways[0]} if ways else {}
+
+    @property
+    def challenges(self) -> list[str]:
+        """What a client is asked for (WWW-Authenticate); none if all are let in."""
+        asks = {"Bearer": 'Bearer realm="streamproc"', "Basic": 'Basic realm="streamproc", charset="UTF-8"'}
+        return [asks[scheme] for scheme in self._accepted()]
+
+    def admits(self, authorization: str) -> bool:
+        """Whether this Authorization header, "" for none, lets its sender in. Takes as long for any wrong secret."""
+        accepted = self._accepted()
+        scheme, _, given = authorization.partition(" ")
+        expected = accepted.get(scheme.capitalize())
+        if expected is None:
+            return not accepted
+        return hmac.compare_digest(given.strip().encode(errors="surrogateescape"), expected.encode())
+
+    def _accepted(self) -> dict[str, str]:
+        accepted = {}
+        if self.token:
+            accepted["Bearer"] = self.token
+        if self.user:
+            accepted["Basic"] = base64.b64encode(f"{self.user}:{self.password}".encode()).decode()
+        return accepted
+
+
+EVERYBODY = Access()
+
+
 class MetricsServer:
     """Serves the metrics page and the health of one worker. Port 0 takes a free port; `port` then says which."""
 
-    def __init__(self, *, port: int, metrics: Render, live: Health, ready: Health, host: str = "127.0.0.1") -> None:
+    def __init__(
+        self,
+        *,
+        port: int,
+        metrics: Render,
+        live: Health,
+        ready: Health,
+        host: str = "127.0.0.1",
+        access: Access = EVERYBODY,
+    ) -> None:
         self._address = (host, port)
+        self._access = access
         self._render = metrics
         self._live = live
         self._ready = ready
@@ -45,7 +105,10 @@ class MetricsServer:
 
     async def start(self) -> None:
         """Start to listen. Raises ListenError if the address cannot be had."""
-        app = web.Application()
+        host, port = self._address
+        if not self._access.challenges and not _is_loopback(host):
+            log.warning("%s:%d is open to whoever reaches it: set credentials, see docs/security.md", host, port)
+        app = web.Application(middlewares=[self._guard])
         app.router.add_get("/", self._get_index)
         app.router.add_get("/metrics", self._get_metrics)
         app.router.add_get("/live", self._get_live)
@@ -65,14 +128,28 @@ class MetricsServer:
         if runner is not None:
             await runner.cleanup()
 
+    @web.middleware
+    async def _guard(
+        self, request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
+    ) -> web.StreamResponse:
+        if request.path in _OPEN or self._admits(request):
+            return await handler(request)
+        answer = web.Response(status=401, text="401: credentials needed\n")
+        for challenge in self._access.challenges:
+            answer.headers.add("WWW-Authenticate", challenge)
+        return answer
+
+    def _admits(self, request: web.Request) -> bool:
+        return self._access.admits(request.headers.get("Authorization", ""))
+
     async def _get_index(self, request: web.Request) -> web.Response:
         return web.Response(text=_INDEX)
 
     async def _get_live(self, request: web.Request) -> web.Response:
-        return _health(self._live)
+        return _health(self._live, self._admits(request))
 
     async def _get_ready(self, request: web.Request) -> web.Response:
-        return _health(self._ready)
+        return _health(self._ready, self._admits(request))
 
     async def _get_metrics(self, request: web.Request) -> web.Response:
         openmetrics = wants_openmetrics(",".join(request.headers.getall("Accept", [])))
@@ -123,10 +200,19 @@ def _choices(header: str) -> list[tuple[str, dict[str, str], float]]:
     return found
 
 
-def _health(check: Health) -> web.Response:
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _health(check: Health, with_details: bool) -> web.Response:
     well, details = check()
     return web.json_response(
-        {"ok": well, **details}, status=200 if well else 503, headers={"Cache-Control": "no-store"}
+        {"ok": well, **(details if with_details else {})},
+        status=200 if well else 503,
+        headers={"Cache-Control": "no-store"},
     )
 
 

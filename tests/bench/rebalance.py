@@ -21,6 +21,7 @@ import orjson
 from aiokafka.admin import AIOKafkaAdminClient
 from support.workers import Cluster
 
+from streamproc.bus.connection import Broker
 from streamproc.bus.embedded import EmbeddedKafka
 from streamproc.bus.publish import Publisher
 from streamproc.bus.topics import create, table
@@ -71,7 +72,7 @@ class Watch:
 
 async def feed(bootstrap: str) -> None:
     organisation = Organisation(seed=1, start_ms=int(time.time() * 1000))
-    async with Publisher(bootstrap) as publisher:
+    async with Publisher(Broker(bootstrap)) as publisher:
         while True:
             events = organisation.events(int(time.time() * 1000), RATE)
             await publisher.publish((topic, key, line) for _, topic, key, line in events)
@@ -138,7 +139,7 @@ def terminate(cluster: Cluster, name: str) -> None:
 
 def main() -> None:
     with tempfile.TemporaryDirectory() as folder, EmbeddedKafka() as kafka:
-        asyncio.run(create(kafka.bootstrap, table(APP, PARTITIONS)))
+        asyncio.run(create(Broker(kafka.bootstrap), table(APP, PARTITIONS)))
         cluster = Cluster(kafka.bootstrap, APP, Path(folder), clock="wall")
         try:
             asyncio.run(run(cluster))

@@ -24,6 +24,7 @@ from aiokafka import AIOKafkaProducer
 from support.build import Rec, line
 from support.workers import Cluster
 
+from streamproc.bus.connection import Broker
 from streamproc.bus.embedded import EmbeddedKafka
 from streamproc.bus.record_batches import Content, batches
 from streamproc.bus.task import OFFSETS
@@ -71,7 +72,7 @@ async def write(bootstrap: str, entities: int) -> None:
 
 def main(entities: int) -> None:
     with tempfile.TemporaryDirectory() as folder, EmbeddedKafka() as kafka:
-        asyncio.run(create(kafka.bootstrap, table(APP, PARTITIONS)))
+        asyncio.run(create(Broker(kafka.bootstrap), table(APP, PARTITIONS)))
         asyncio.run(write(kafka.bootstrap, entities))
         cluster = Cluster(kafka.bootstrap, APP, Path(folder), clock="wall")
         began = time.monotonic()

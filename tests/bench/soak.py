@@ -27,6 +27,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from aiokafka import AIOKafkaProducer
 from support.workers import Cluster, publish
 
+from streamproc.bus.connection import Broker
 from streamproc.bus.embedded import EmbeddedKafka
 from streamproc.bus.publish import record
 from streamproc.bus.record_batches import partition_of
@@ -151,7 +152,7 @@ def main() -> int:
             replace(spec, log_append_time=False) if spec.name in EVENT_TOPICS else spec
             for spec in table(APP, PARTITIONS)
         ]
-        asyncio.run(create(kafka.bootstrap, specs))
+        asyncio.run(create(Broker(kafka.bootstrap), specs))
         publish(kafka.bootstrap, [record(line) for line in Organisation(seed=1, start_ms=START_MS).reference()])
         cluster = Cluster(kafka.bootstrap, APP, Path(folder), clock="event")
         try:

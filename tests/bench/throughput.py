@@ -20,6 +20,7 @@ import asyncio
 
 from support.workers import Cluster, publish
 
+from streamproc.bus.connection import Broker
 from streamproc.bus.embedded import EmbeddedKafka
 from streamproc.bus.publish import record
 from streamproc.bus.topics import create, table
@@ -33,7 +34,7 @@ WARM_UP = 1 / 10  # share of the events that is not timed
 
 def main(events: int) -> None:
     with tempfile.TemporaryDirectory() as folder, EmbeddedKafka() as kafka:
-        asyncio.run(create(kafka.bootstrap, table(APP)))
+        asyncio.run(create(Broker(kafka.bootstrap), table(APP)))
         end_ms = int(time.time() * 1000)
         organisation = Organisation(seed=1, start_ms=end_ms - int(events / RATE * 1000), flaws=0)
         found = [(topic, key, line) for _, topic, key, line in organisation.events(end_ms, RATE)]

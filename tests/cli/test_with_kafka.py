@@ -18,6 +18,7 @@ from aiokafka.structs import ConsumerRecord
 from cli.conftest import Result, Run
 from cli.samples import call, deal, lines
 from streamproc.backtest import Backtest
+from streamproc.bus.connection import Broker
 from streamproc.bus.publish import CHUNK, Publisher
 from streamproc.bus.record_batches import partition_of
 from streamproc.bus.topics import TopicError
@@ -267,7 +268,7 @@ def test_the_latest_rejected_records_are_shown(kafka_run: Run, bootstrap: str) -
 
 def test_a_publisher_must_be_entered_and_names_a_missing_topic(bootstrap: str) -> None:
     async def scenario() -> None:
-        publisher = Publisher(bootstrap)
+        publisher = Publisher(Broker(bootstrap))
         with pytest.raises(RuntimeError, match="async with"):
             await publisher.publish([("sales.crm", b"k", b"v")])
         async with publisher:

@@ -25,11 +25,11 @@ WANTED = (
 
 
 @contextmanager
-def demo(folder: Path, *arguments: str) -> Iterator[tuple[subprocess.Popen[str], int]]:
+def demo(folder: Path, *arguments: str, **settings: str) -> Iterator[tuple[subprocess.Popen[str], int]]:
     port = free_port()
     command = [sys.executable, "-m", "streamproc", "demo", "--rate", "200", "--port", str(port), *arguments]
     # A temporary folder of its own: whatever runs with a path in it belongs to this demo.
-    env = {**os.environ, "TMPDIR": str(folder), "COLUMNS": "160"}
+    env = {**os.environ, "TMPDIR": str(folder), "COLUMNS": "160", **settings}
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=env)
     try:
         yield process, port
@@ -61,7 +61,8 @@ def left_behind(folder: Path) -> list[str]:
 
 
 def test_demo_ends_by_itself_with_a_table(kafka: EmbeddedKafka, tmp_path: Path) -> None:
-    with demo(tmp_path, "--for", "5s") as (process, _port):
+    """With a protected /metrics, where the demo itself reads how many events were processed."""
+    with demo(tmp_path, "--for", "5s", STREAMPROC_HTTP_TOKEN="sesame") as (process, _port):
         output, _ = process.communicate(timeout=180)
     assert process.returncode == 0, output
     for heading in ("Pipeline velocity", "Leaderboard", "rep-0", "events processed", "as of"):

@@ -16,6 +16,7 @@ import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
 from streamproc.bus import embedded, topics
+from streamproc.bus.connection import Broker
 from streamproc.bus.embedded import EmbeddedKafka, EmbeddedKafkaError
 
 SPEC = topics.TopicSpec("restart.test", partitions=1, key="number", retention_ms=None)
@@ -68,7 +69,7 @@ def test_data_survives_a_clean_stop_and_a_kill(tmp_path: Path) -> None:
     first = broker.bootstrap
     assert any("formatting" in step for step in steps)
     assert steps[-1] == f"listening at {first}"
-    asyncio.run(topics.create(first, [SPEC]))
+    asyncio.run(topics.create(Broker(first), [SPEC]))
     asyncio.run(produce(first, SPEC.name, [b"1", b"2"]))
     broker.stop()
     assert not listens(first)

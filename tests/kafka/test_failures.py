@@ -11,6 +11,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 from support.build import line
 from support.workers import Cluster, publish
 
+from streamproc.bus.connection import Broker
 from streamproc.bus.embedded import EmbeddedKafka
 from streamproc.bus.topics import create, describe, table
 from streamproc.events import EVENT_TOPICS
@@ -51,15 +52,15 @@ async def _make_anew(bootstrap: str, app: str) -> None:
     finally:
         await admin.close()
     while any(  # noqa: ASYNC110 (nothing tells when topics are gone)
-        row.found for row in await describe(bootstrap, table(app)) if row.name in EVENT_TOPICS
+        row.found for row in await describe(Broker(bootstrap), table(app)) if row.name in EVENT_TOPICS
     ):
         await asyncio.sleep(0.2)
-    await create(bootstrap, table(app))
+    await create(Broker(bootstrap), table(app))
 
 
 def test_sigterm_ends_a_worker_whose_broker_is_gone(tmp_path: Path) -> None:
     with EmbeddedKafka() as kafka:
-        asyncio.run(create(kafka.bootstrap, table("gone")))
+        asyncio.run(create(Broker(kafka.bootstrap), table("gone")))
         cluster = Cluster(kafka.bootstrap, "gone", tmp_path, clock="wall")
         cluster.start("kpis", "kpis")
         cluster.wait_ready("kpis")

@@ -31,6 +31,7 @@ def parameters(function: object) -> list[str]:
         ),
         (driver.Consumer._new_consumer_thread, ["self"]),
         (driver.AIOKafkaConsumerThread.on_thread_stop, ["self"]),
+        (driver.AIOKafkaConsumerThread._stopped_set, ["self"]),
         (Consumer._getmany, ["self", "active_partitions", "timeout"]),
         (Consumer.seek_wait, ["self", "partitions"]),
         (Consumer.getmany, ["self", "timeout"]),

@@ -8,8 +8,9 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
 from streamproc.bus import topics
+from streamproc.bus.connection import Broker, BrokerUnavailable
 from streamproc.bus.embedded import EmbeddedKafka
-from streamproc.bus.topics import BrokerUnavailable, TopicError
+from streamproc.bus.topics import TopicError
 from streamproc.events import EVENTS
 
 DAY_MS = 24 * 3600 * 1000
@@ -57,12 +58,12 @@ def test_create_then_exists_then_describe(no_topics: str, app_name: str) -> None
     specs = topics.table(app_name, 3)
 
     async def scenario() -> None:
-        before = await topics.describe(no_topics, specs)
+        before = await topics.describe(Broker(no_topics), specs)
         assert {row.found for row in before} == {None}
-        assert await topics.create(no_topics, specs[:2]) == [(spec.name, "created") for spec in specs[:2]]
-        states = [state for _name, state in await topics.create(no_topics, specs)]
+        assert await topics.create(Broker(no_topics), specs[:2]) == [(spec.name, "created") for spec in specs[:2]]
+        states = [state for _name, state in await topics.create(Broker(no_topics), specs)]
         assert states == ["exists"] * 2 + ["created"] * (len(specs) - 2)
-        after = await topics.describe(no_topics, specs)
+        after = await topics.describe(Broker(no_topics), specs)
         assert [(row.name, row.found) for row in after] == [(spec.name, spec.partitions) for spec in specs]
         assert all(row.is_ok for row in after)
 
@@ -94,9 +95,9 @@ def test_another_partition_count_is_refused_and_nothing_made(fresh_topics: tuple
     bootstrap, _app = fresh_topics
     specs = topics.table("other", 5)
     with pytest.raises(TopicError, match=r"sales\.crm \(found 4, expected 5\)") as caught:
-        asyncio.run(topics.create(bootstrap, specs))
+        asyncio.run(topics.create(Broker(bootstrap), specs))
     assert "sales.reference" not in str(caught.value)
-    rows = {row.name: row for row in asyncio.run(topics.describe(bootstrap, specs))}
+    rows = {row.name: row for row in asyncio.run(topics.describe(Broker(bootstrap), specs))}
     assert rows["other-facts-changelog"].found is None
     assert not rows["sales.crm"].is_ok
 
@@ -104,7 +105,7 @@ def test_another_partition_count_is_refused_and_nothing_made(fresh_topics: tuple
 def test_a_refusal_of_the_broker_names_the_topic(kafka: EmbeddedKafka) -> None:
     three_copies = topics.TopicSpec("three.copies", 1, "any", None, replication=3)
     with pytest.raises(TopicError, match=r"three\.copies.*[Rr]eplication"):
-        asyncio.run(topics.create(kafka.bootstrap, [three_copies]))
+        asyncio.run(topics.create(Broker(kafka.bootstrap), [three_copies]))
 
 
 @pytest.mark.parametrize("call", [topics.create, topics.describe])
@@ -112,7 +113,7 @@ def test_no_broker_is_one_line_and_no_log_noise(call: object, caplog: pytest.Log
     address = "127.0.0.1:1"
     assert callable(call)
     with caplog.at_level(logging.WARNING), pytest.raises(BrokerUnavailable, match=f"{address}: start it") as caught:
-        asyncio.run(call(address, topics.table("app")))
+        asyncio.run(call(Broker(address), topics.table("app")))
     assert "\n" not in str(caught.value)
     assert caught.value.address == address
     assert isinstance(caught.value, ConnectionError)
@@ -121,4 +122,4 @@ def test_no_broker_is_one_line_and_no_log_noise(call: object, caplog: pytest.Log
 
 def test_a_malformed_address_is_explained() -> None:
     with pytest.raises(ValueError, match=r"'foo:bar': expected host:port"):
-        asyncio.run(topics.describe("foo:bar", []))
+        asyncio.run(topics.describe(Broker("foo:bar"), []))

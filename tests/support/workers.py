@@ -21,9 +21,9 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import GroupCoordinatorNotAvailableError
 from aiokafka.structs import ConsumerRecord
 
+from streamproc.bus.connection import Broker
 from streamproc.bus.follow import read
 from streamproc.bus.publish import Publisher, Record
-from streamproc.bus.task import Connection
 from streamproc.bus.topics import partials_topic
 from streamproc.events import EVENT_TOPICS
 
@@ -103,7 +103,7 @@ def publish(bootstrap: str, found: Iterable[Record]) -> None:
     """Records to their topics, in order."""
 
     async def run() -> None:
-        async with Publisher(bootstrap) as publisher:
+        async with Publisher(Broker(bootstrap)) as publisher:
             await publisher.publish(found)
 
     asyncio.run(run())
@@ -129,7 +129,7 @@ def records(bootstrap: str, topic: str) -> list[ConsumerRecord]:
     """Everything committed in a topic."""
 
     async def run() -> list[ConsumerRecord]:
-        consumer = Connection(bootstrap, "", "").consumer()
+        consumer = Broker(bootstrap).consumer(auto_offset_reset="none")
         await consumer.start()
         try:
             return [found async for chunk in read(consumer, topic, follow=False) for found in chunk]
