@@ -149,12 +149,12 @@ class FactsStage:
             self._emit(fact, times)
         self.entities.shed()
 
-    def on_tick(self, now_ms: int) -> None:
-        """Forget old ids and entities, by the time of arrival. Not called with the event clock.
+    def on_tick(self, read_until_ms: int) -> None:
+        """Forget old ids and entities, whatever the clock of the windows. All that arrived until then has been read.
 
-        A backlog is judged by what has been read of it, so that it counts as it would have counted live.
+        So a backlog is judged by how far it has been read, and counts as it would have counted live.
         """
-        arrival_ms = min(now_ms, self._arrival_ms)
+        arrival_ms = min(read_until_ms, self._arrival_ms)
         self._forgotten += self.seen.expire(arrival_ms)
         self.entities.expire(arrival_ms)
 

@@ -78,6 +78,7 @@ class LagMeter:
         for task in tasks:
             if not task.running:  # revoked meanwhile: its gauges belong to the new owner
                 continue
+            task.ends = {tp: ends[tp] for tp in task.inputs}
             for tp in task.inputs:
                 self._tell(task, tp, ends[tp], now_ms)
                 if ends[tp] > task.committed.get(tp, 0):

@@ -71,9 +71,8 @@ class FactsTask:
         if first.key is not None and partition_of(first.key, self.partitions) != self.partition:
             self.metrics.misrouted_total.labels(batch.tp.topic).inc()
 
-    def on_tick(self, now_ms: int) -> None:
-        if self.wall:
-            self.stage.on_tick(now_ms)
+    def on_tick(self, now_ms: int, read_until_ms: int) -> None:
+        self.stage.on_tick(min(now_ms, read_until_ms))
 
     def restore(self, state: Mapping[str, bytes]) -> None:
         self.stage.restore(state)
@@ -130,7 +129,7 @@ class KpisTask:
         if not self.wall:
             self.stage.on_tick(self.stage.event_clock_ms)
 
-    def on_tick(self, now_ms: int) -> None:
+    def on_tick(self, now_ms: int, read_until_ms: int) -> None:
         if self.wall:
             self.stage.on_tick(now_ms)
 

@@ -56,7 +56,7 @@ class Stage(Protocol):
     """What a task drives: one stage of the pipeline with its topics."""
 
     def on_batch(self, batch: Batch) -> None: ...
-    def on_tick(self, now_ms: int) -> None: ...
+    def on_tick(self, now_ms: int, read_until_ms: int) -> None: ...
     def take_cut(self) -> Cut | None: ...
     def restore(self, state: Mapping[str, bytes]) -> None: ...
 
@@ -100,6 +100,7 @@ class Task:
     connection: Connection
     next: dict[TopicPartition, int] = field(default_factory=dict)
     arrived_ms: dict[TopicPartition, int] = field(default_factory=dict)  # arrival of the last record processed
+    ends: dict[TopicPartition, int] = field(default_factory=dict)  # end offsets when last asked for
     running: bool = False
     unread: int = 0  # changelog records still to read, about
     broken: bool = False  # a batch, tick or checkpoint failed half way: what is in memory may never be committed
@@ -136,7 +137,14 @@ class Task:
         """Let the stage see the clock."""
         if self.running:
             with self._whole():
-                self.stage.on_tick(now_ms)
+                self.stage.on_tick(now_ms, self.read_until_ms)
+
+    @property
+    def read_until_ms(self) -> int:
+        """Arrival time up to which all inputs have been read: in a backlog, that of the input furthest behind."""
+        behind = [tp for tp in self.inputs if self.next[tp] < self.ends.get(tp, 0)]
+        latest_ms = max(self.arrived_ms.values(), default=-1)
+        return min([latest_ms, *(self.arrived_ms.get(tp, -1) for tp in behind)])
 
     def process(self, batch: Batch) -> int:
         """Process a batch; records below the next offset were seen before and are skipped. Returns their number.
@@ -240,7 +248,7 @@ class Task:
         """
         consumer.assign(self.inputs)
         first = await consumer.beginning_offsets(self.inputs)
-        end = await consumer.end_offsets(self.inputs)
+        self.ends = end = await consumer.end_offsets(self.inputs)
         of_group = await asyncio.gather(*(consumer.committed(tp) for tp in self.inputs))
         found = {}
         for tp, committed in zip(self.inputs, of_group, strict=True):

@@ -12,6 +12,7 @@ from faust.types import TP
 
 from streamproc.bus import host as module
 from streamproc.bus.batches import Batch
+from streamproc.bus.connection import Broker
 from streamproc.bus.host import Inputs, TaskHost
 from streamproc.bus.task import Connection, Gap, Task
 from streamproc.outputs.own_metrics import OwnMetrics
@@ -35,7 +36,7 @@ class Collector:
     def on_batch(self, batch: Batch) -> None:
         self.offsets += [record.offset for record in batch.records]
 
-    def on_tick(self, now_ms: int) -> None:
+    def on_tick(self, now_ms: int, read_until_ms: int) -> None:
         pass
 
     def take_cut(self) -> None:
@@ -52,7 +53,7 @@ def batch(start: int, end: int, size: int = 1, partition: int = 0) -> Batch:
 
 def a_task(next_offset: int = 0, partition: int = 0) -> Task:
     tp = TopicPartition(TOPIC, partition)
-    task = Task(partition, Collector(), [tp], Connection("", "g", "c"))
+    task = Task(partition, Collector(), [tp], Connection(Broker(""), "g", "c"))
     task.next = {tp: next_offset}
     task.running = True
     return task
@@ -63,7 +64,7 @@ def run(check: Callable[[TaskHost], Coroutine[Any, Any, None]]) -> None:
         inputs = Inputs((TOPIC,), lambda _: Collector(), lambda _: None)
         metrics = OwnMetrics("facts", "0", "")
         async with asyncio.timeout(DEADLINE_S):
-            await check(TaskHost(inputs, Connection("", "g", "c"), metrics))
+            await check(TaskHost(inputs, Connection(Broker(""), "g", "c"), metrics))
 
     asyncio.run(main())
 
@@ -85,6 +86,19 @@ def test_what_was_processed_is_skipped_and_the_rest_taken() -> None:
     assert task.process(batch(8, 8)) == 0
     assert seen(task) == [5, 6, 7]
     assert task.next == {TopicPartition(TOPIC, 0): 8}
+
+
+def test_a_backlog_is_read_as_far_as_its_slowest_input() -> None:
+    """Else ids and entities of the slow one would be forgotten before their time."""
+    fast, slow = TopicPartition("fast", 0), TopicPartition("slow", 0)
+    task = Task(0, Collector(), [fast, slow], Connection(Broker(""), "g", "c"))
+    task.next, task.ends = {fast: 9, slow: 1}, {fast: 9, slow: 5}
+    task.arrived_ms = {fast: 900}
+    assert task.read_until_ms == -1
+    task.arrived_ms = {fast: 900, slow: 100}
+    assert task.read_until_ms == 100
+    task.next[slow] = 5
+    assert task.read_until_ms == 900
 
 
 def test_a_gap_fails_and_nothing_of_it_is_taken() -> None:
