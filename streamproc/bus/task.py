@@ -84,7 +84,7 @@ class Connection:
         return AIOKafkaProducer(
             **self.broker.client(),
             transactional_id=transactional_id,
-            transaction_timeout_ms=10_000,
+            transaction_timeout_ms=60_000,
             max_batch_size=MAX_BATCH_BYTES,
             max_request_size=8 * 1024 * 1024,
         )
@@ -192,9 +192,12 @@ class Task:
         cut, offsets = self.stage.take_cut(), dict(self.next)  # one consistent cut: no await in between
         if cut is None and offsets == self.committed:
             return None
+        prepared = self._prepared(producer, cut, offsets)
+        await asyncio.sleep(0)  # other tasks take their cuts now, not while our transaction is open
         began = time.monotonic()
         await producer.begin_transaction()
-        await self._send(producer, cut, offsets)
+        sent = [await producer.send_batch(batch, topic, partition=partition) for topic, partition, batch in prepared]
+        await asyncio.gather(*sent)
         await producer.send_offsets_to_transaction(offsets, self.connection.group)
         passing("transaction")
         await producer.commit_transaction()
@@ -204,7 +207,10 @@ class Task:
             cut.committed()
         return time.monotonic() - began
 
-    async def _send(self, producer: AIOKafkaProducer, cut: Cut | None, offsets: dict[TopicPartition, int]) -> None:
+    def _prepared(
+        self, producer: AIOKafkaProducer, cut: Cut | None, offsets: dict[TopicPartition, int]
+    ) -> list[tuple[str, int, Any]]:
+        """Topic, partition and batch of everything that a checkpoint writes."""
         state = [*cut.changelog] if cut is not None else []
         state.append((OFFSETS, msgspec.msgpack.encode({tp.topic: offset for tp, offset in offsets.items()})))
         changelog = self.connection.changelog
@@ -212,13 +218,11 @@ class Task:
         targets: dict[tuple[str, int], list[Output]] = {}
         for output in (*records, *(cut.outputs if cut is not None else ())):
             targets.setdefault((output.topic, output.partition), []).append(output)
-        delivered = []
-        for (topic, partition), outputs in targets.items():
-            delivered += [
-                await producer.send_batch(batch, topic, partition=partition)
-                for batch in batches(producer, ((one.key, one.value, list(one.headers)) for one in outputs))
-            ]
-        await asyncio.gather(*delivered)
+        return [
+            (topic, partition, batch)
+            for (topic, partition), outputs in targets.items()
+            for batch in batches(producer, ((one.key, one.value, list(one.headers)) for one in outputs))
+        ]
 
     async def _read_changelog(self, consumer: AIOKafkaConsumer) -> dict[str, bytes]:
         """The newest value of every key, read to the end by position: control records occupy offsets."""

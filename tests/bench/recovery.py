@@ -70,6 +70,12 @@ async def write(bootstrap: str, entities: int) -> None:
         await producer.stop()
 
 
+def cpu_s(pid: int) -> float:
+    """Processor time of a process so far: what it would take on a machine of its own."""
+    user, system = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[11:13]
+    return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
+
+
 def main(entities: int) -> None:
     with tempfile.TemporaryDirectory() as folder, EmbeddedKafka() as kafka:
         asyncio.run(create(Broker(kafka.bootstrap), table(APP, PARTITIONS)))
@@ -87,6 +93,7 @@ def main(entities: int) -> None:
                     {
                         "entities": entities,
                         "start_to_ready_s": round(ready_s, 1),
+                        "cpu_s": cpu_s(cluster.workers["facts"].pid),
                         "restored_in_s": float(said[1]) if said else None,
                         "state_keys": re.findall(r"streamproc_state_keys\{.*", page),
                         "cores": os.cpu_count(),
