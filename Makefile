@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 ARGS ?=
 
-.PHONY: help install demo test lint bench bench-memory bench-recovery bench-rebalance soak schemas build constraints clean
+.PHONY: help install demo test test-faults lint bench bench-memory bench-recovery bench-rebalance soak schemas build constraints clean
 
 help:
 	@printf '%s\n' \
@@ -11,6 +11,7 @@ help:
 	  'make install      make .venv with streamproc and all that the demo needs' \
 	  'make test         all checks and tests' \
 	  'make lint         ruff, mypy, import contracts' \
+	  'make test-faults  faults on a real broker with an oracle recount, all cases (about an hour)' \
 	  'make bench        events a second through the whole path (some minutes)' \
 	  'make bench-memory     bytes an id, entity and group, and seconds to restore them (some minutes)' \
 	  'make bench-recovery   start of a worker with a million entities (about two minutes)' \
@@ -35,6 +36,10 @@ lint: .venv/.installed-dev
 # pytest ends by telling what was skipped, why, and what to install for it.
 test: lint
 	$(BIN)/pytest $(ARGS)
+
+# ARGS="--case sigkill --seeds 3" chooses. The short form is part of the tests.
+test-faults: .venv/.installed-dev
+	@$(BIN)/python tests/faults/run.py $(ARGS)
 
 bench: .venv/.installed-dev
 	$(BIN)/python tests/bench/throughput.py $(ARGS)

@@ -68,7 +68,7 @@ async def _delete_all_topics(bootstrap: str) -> None:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
-        if "kafka" in getattr(item, "fixturenames", ()):
+        if {"kafka", "site"}.intersection(getattr(item, "fixturenames", ())):
             item.add_marker(pytest.mark.kafka)
 
 

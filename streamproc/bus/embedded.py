@@ -65,7 +65,8 @@ class EmbeddedKafka:
     """One Apache Kafka node on 127.0.0.1, a child process that ends with this one, whatever ends it.
 
     `data_dir`: where its data and log live; kept, and used again on the next start. None: a temporary directory,
-    removed at `stop`. `port`: 0 takes a free one. `secured`: encrypted listeners as well.
+    removed at `stop`. `port`: 0 takes a free one. `secured`: encrypted listeners as well. `config`: lines of broker
+    configuration beside or instead of ours; {host}, {port} and {controller_port} are filled in.
     As a context manager it starts on entry and stops on exit.
     """
 
@@ -75,10 +76,12 @@ class EmbeddedKafka:
         port: int = 0,
         start_timeout_s: float = 120.0,
         secured: Secured | None = None,
+        config: str = "",
     ) -> None:
         self._secured = secured
         self._given_dir = data_dir
         self._given_port = port
+        self._given_config = config
         self._start_timeout_s = start_timeout_s
         self._dir: Path | None = None
         self._port = 0
@@ -123,7 +126,7 @@ class EmbeddedKafka:
         self._dir = _prepare(self._given_dir)
         atexit.register(self.stop)
         try:
-            config = _write_config(self._dir, port, self._secured)
+            config = _write_config(self._dir, port, self._given_config, self._secured)
             command = [str(java), f"-Xmx{_HEAP_MB}m", *_java_options(), "-cp", class_path]
             if not (self._dir / "log" / "meta.properties").exists():
                 step("formatting the data directory")
@@ -316,9 +319,10 @@ def _prepare(given: Path | None) -> Path:
     return given.resolve()
 
 
-def _write_config(directory: Path, port: int, secured: Secured | None) -> Path:
+def _write_config(directory: Path, port: int, given: str, secured: Secured | None) -> Path:
     path = directory / "server.properties"
-    text = _CONFIG.format(host=_HOST, port=port, controller_port=_free_port(), log_dir=directory / "log")
+    settings = {"host": _HOST, "port": port, "controller_port": _free_port(), "log_dir": directory / "log"}
+    text = (_CONFIG + given).format(**settings)  # of two lines for the same setting the last one holds
     if secured is not None:
         text = secured.added_to(text, {name: f"{_HOST}:{_free_port()}" for name in secured.addresses})
     path.touch(mode=0o600)  # it may hold a password

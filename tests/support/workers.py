@@ -13,12 +13,10 @@ import urllib.request
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
-from aiokafka import AIOKafkaConsumer, TopicPartition
-from aiokafka.admin import AIOKafkaAdminClient
-from aiokafka.errors import GroupCoordinatorNotAvailableError
+from aiokafka import TopicPartition
 from aiokafka.structs import ConsumerRecord
 
 from streamproc.bus.connection import Broker
@@ -26,6 +24,8 @@ from streamproc.bus.follow import read
 from streamproc.bus.publish import Publisher, Record
 from streamproc.bus.topics import partials_topic
 from streamproc.events import EVENT_TOPICS
+from streamproc.supervise import BACKOFF_S, NEEDS_PERSON
+from support.offsets import Offsets
 
 SETTLE_S = 120.0
 
@@ -36,25 +36,79 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+class Progress(NamedTuple):
+    """Committed offsets of a stage and ends of its topics; `lag` is the sum of what lies between."""
+
+    committed: dict[TopicPartition, int]
+    ends: dict[TopicPartition, int]
+    lag: int | None
+
+    @property
+    def done(self) -> int:
+        return sum(self.committed.values())
+
+    def of(self, partition: int) -> tuple[int, int]:
+        """Sum of committed offsets and lag of one task."""
+        ends = {tp: end for tp, end in self.ends.items() if tp.partition == partition}
+        committed = {tp: self.committed.get(tp, 0) for tp in ends}
+        return sum(committed.values()), sum(max(0, end - committed[tp]) for tp, end in ends.items())
+
+
+class End(NamedTuple):
+    """A worker that ended without being asked to stop."""
+
+    name: str
+    code: int
+
+
 @dataclass
 class Cluster:
-    """Workers of one app id on one broker; logs go to `folder`."""
+    """Workers of one app id on one broker; logs go to `folder`. `env` is the environment of all of them."""
 
     bootstrap: str
     app: str
     folder: Path
     clock: str = "event"
+    env: dict[str, str] = field(default_factory=dict)
     workers: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
     ports: dict[str, int] = field(default_factory=dict)
+    stages: dict[str, str] = field(default_factory=dict)
+    ends: list[End] = field(default_factory=list)
+    _due: dict[str, float] = field(default_factory=dict)  # when to start again what ended
 
-    def start(self, name: str, stage: str) -> None:
-        """Start a worker, or start it again under the same name: the same member of its group."""
+    def start(self, name: str, stage: str, **env: str) -> None:
+        """Start a worker, or start it again under the same name: the same member of its group.
+
+        `env` is for this start only: what `keep_running` starts again does not get it.
+        """
         port = self.ports.setdefault(name, free_port())
+        self.stages[name] = stage
+        self._due.pop(name, None)
         command = [sys.executable, "-m", "streamproc", "worker", "--stage", stage, "--port", str(port)]
         command += ["--clock", self.clock, "--bootstrap-servers", self.bootstrap, "--app", self.app]
-        env = {**os.environ, "STREAMPROC_INSTANCE": name}
         with (self.folder / f"{name}.log").open("ab") as log:
-            self.workers[name] = subprocess.Popen(command, stdout=log, stderr=log, env=env)
+            self.workers[name] = subprocess.Popen(
+                command, stdout=log, stderr=log, env={**os.environ, **self.env, **env, "STREAMPROC_INSTANCE": name}
+            )
+
+    def keep_running(self) -> None:
+        """Start again what has ended, as a supervisor does: not after exit codes 0 and 3. Call it now and then."""
+        for name, process in list(self.workers.items()):
+            if process.poll() is not None:
+                del self.workers[name]
+                self.ends.append(End(name, process.returncode))
+                if process.returncode not in (0, NEEDS_PERSON):
+                    failures = sum(end.name == name for end in self.ends)
+                    self._due[name] = time.monotonic() + BACKOFF_S[min(failures, len(BACKOFF_S)) - 1]
+        for name, due in list(self._due.items()):
+            if time.monotonic() >= due:
+                self.start(name, self.stages[name])
+
+    def signal(self, name: str, number: signal.Signals) -> None:
+        """Send a signal to a running worker; `keep_running` sees what comes of it."""
+        process = self.workers.get(name)
+        if process is not None and process.poll() is None:
+            process.send_signal(number)
 
     def kill(self, name: str) -> None:
         process = self.workers.pop(name)
@@ -91,12 +145,27 @@ class Cluster:
         asyncio.run(asyncio.wait_for(self._settle(), SETTLE_S))
 
     async def _settle(self) -> None:
-        await _caught_up(self.bootstrap, f"{self.app}-facts", EVENT_TOPICS)
-        await _caught_up(self.bootstrap, f"{self.app}-kpis", (partials_topic(self.app),))
+        async with Offsets(self.bootstrap) as offsets:
+            for stage in ("facts", "kpis"):
+                while (await self.progress(offsets, stage)).lag != 0:  # noqa: ASYNC110 (the broker tells nobody)
+                    await asyncio.sleep(0.3)
+
+    async def progress(self, offsets: Offsets, stage: str) -> Progress:
+        """How far a stage has come, with all control records; `lag` None before its first commit."""
+        topics = EVENT_TOPICS if stage == "facts" else (partials_topic(self.app),)
+        ends = await offsets.ends(topics)
+        committed = await offsets.committed(f"{self.app}-{stage}", topics)
+        lag = sum(max(0, end - committed.get(tp, 0)) for tp, end in ends.items()) if committed else None
+        return Progress(committed, ends, lag)
 
     def committed(self, stage: str, topics: Iterable[str]) -> int:
         """Sum of the stage's committed offsets: how far it has come."""
-        return sum((asyncio.run(_committed(self.bootstrap, f"{self.app}-{stage}", topics))).values())
+
+        async def ask() -> int:
+            async with Offsets(self.bootstrap) as offsets:
+                return sum((await offsets.committed(f"{self.app}-{stage}", topics)).values())
+
+        return asyncio.run(ask())
 
 
 def publish(bootstrap: str, found: Iterable[Record]) -> None:
@@ -137,38 +206,3 @@ def records(bootstrap: str, topic: str) -> list[ConsumerRecord]:
             await consumer.stop()
 
     return asyncio.run(run())
-
-
-async def _caught_up(bootstrap: str, group: str, topics: Iterable[str]) -> None:
-    while True:
-        ends = await _ends(bootstrap, topics)
-        committed = await _committed(bootstrap, group, topics)
-        if all(committed.get(tp, 0) >= end for tp, end in ends.items()) and committed:
-            return
-        await asyncio.sleep(0.3)
-
-
-async def _ends(bootstrap: str, topics: Iterable[str]) -> dict[TopicPartition, int]:
-    consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap, isolation_level="read_committed")
-    await consumer.start()
-    try:
-        partitions = []
-        for topic in topics:
-            await consumer._client._wait_on_metadata(topic)
-            partitions += [TopicPartition(topic, p) for p in consumer._client.cluster.partitions_for_topic(topic)]
-        return dict(await consumer.end_offsets(partitions))
-    finally:
-        await consumer.stop()
-
-
-async def _committed(bootstrap: str, group: str, topics: Iterable[str]) -> dict[TopicPartition, int]:
-    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
-    await admin.start()
-    try:
-        try:
-            found = await admin.list_consumer_group_offsets(group)
-        except GroupCoordinatorNotAvailableError:  # nobody has formed a group on this broker yet
-            return {}
-        return {tp: meta.offset for tp, meta in found.items() if tp.topic in set(topics) and meta.offset >= 0}
-    finally:
-        await admin.close()
