@@ -26,8 +26,8 @@ from support.workers import Cluster
 
 from streamproc.bus.connection import Broker
 from streamproc.bus.embedded import EmbeddedKafka
+from streamproc.bus.offsets import OFFSETS, Kept
 from streamproc.bus.record_batches import Content, batches
-from streamproc.bus.task import OFFSETS
 from streamproc.bus.topics import create, table
 from streamproc.events import EVENT_TOPICS
 from streamproc.facts.reference import Reference
@@ -53,7 +53,7 @@ def changelog(entities: int) -> Iterator[Content]:
                 yield b"entity/email/%d" % number, value, []
         else:
             yield key.encode(), value, []
-    yield OFFSETS.encode(), msgspec.msgpack.encode(dict.fromkeys(EVENT_TOPICS, 0)), []
+    yield OFFSETS.encode(), msgspec.msgpack.encode(dict.fromkeys(EVENT_TOPICS, Kept(0))), []
 
 
 async def write(bootstrap: str, entities: int) -> None:

@@ -13,7 +13,8 @@ from aiokafka.errors import KafkaConnectionError
 from streamproc.bus import connection
 from streamproc.bus import lag as module
 from streamproc.bus.lag import LagMeter
-from streamproc.bus.task import Connection, OffsetsLost, Task
+from streamproc.bus.offsets import OffsetsLost
+from streamproc.bus.task import Connection, Task
 from streamproc.outputs.own_metrics import OwnMetrics
 
 TP = TopicPartition("in", 0)
