@@ -1,3 +1,3 @@
 """streamproc: sales events in Kafka become live KPIs. Start reading at `streamproc/pipeline.py`."""
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"

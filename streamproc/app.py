@@ -24,8 +24,9 @@ from streamproc.bus.connection import Broker
 from streamproc.bus.follow import ReferenceFollower
 from streamproc.bus.host import Inputs, TaskHost
 from streamproc.bus.lag import ANSWER_S, STALLED_S, LagMeter
+from streamproc.bus.offsets import OffsetsLost
 from streamproc.bus.stages import FactsTask, KpisTask
-from streamproc.bus.task import Connection, OffsetsLost
+from streamproc.bus.task import Connection
 from streamproc.bus.task import Stage as TaskStage
 from streamproc.bus.topics import describe, partials_topic, table
 from streamproc.events import EVENT_TOPICS

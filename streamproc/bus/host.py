@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import time
 from collections.abc import Callable
@@ -186,8 +187,13 @@ class TaskHost:
 
     async def _start_tasks(self, partitions: list[int]) -> None:
         self.metrics.recovering.set(1)
-        self._starts = {partition: asyncio.create_task(self._start_task(partition)) for partition in partitions}
-        await asyncio.gather(*self._starts.values(), return_exceptions=True)
+        gc.disable()  # nothing of what is restored is garbage: looking for it would take a fifth of the time
+        try:
+            self._starts = {partition: asyncio.create_task(self._start_task(partition)) for partition in partitions}
+            await asyncio.gather(*self._starts.values(), return_exceptions=True)
+        finally:
+            gc.enable()
+            gc.freeze()  # and later collections need not look through it either
         self.metrics.recovering.set(0)
 
     async def _start_task(self, partition: int) -> None:

@@ -9,7 +9,8 @@ from collections.abc import Callable, Iterable
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
-from streamproc.bus.task import OffsetsLost, Task
+from streamproc.bus.offsets import OffsetsLost
+from streamproc.bus.task import Task
 from streamproc.outputs.own_metrics import OwnMetrics
 
 log = logging.getLogger(__name__)

@@ -15,20 +15,18 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
 
-import msgspec
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
 from streamproc.bus.batches import Batch
 from streamproc.bus.connection import Broker
 from streamproc.bus.kill_points import passing
+from streamproc.bus.offsets import OFFSETS, Kept, find, packed
 from streamproc.bus.record_batches import batches
 from streamproc.pipeline import State
 
 log = logging.getLogger(__name__)
 
 MAX_BATCH_BYTES = 512 * 1024
-OFFSETS = "offsets"  # changelog key of the input offsets that the state is of
-_offsets_decoder = msgspec.msgpack.Decoder(dict[str, int])
 
 
 Headers = Sequence[tuple[str, bytes]]
@@ -61,10 +59,6 @@ class Stage(Protocol):
     def restore(self, state: Mapping[str, bytes]) -> None: ...
 
 
-class OffsetsLost(RuntimeError):
-    """The state's offsets and the topics do not fit together; going on would lose or double events."""
-
-
 class Gap(RuntimeError):
     """Records went missing between the broker and a task. Nothing of what follows is committed: start again."""
 
@@ -84,7 +78,7 @@ class Connection:
         return AIOKafkaProducer(
             **self.broker.client(),
             transactional_id=transactional_id,
-            transaction_timeout_ms=10_000,
+            transaction_timeout_ms=60_000,
             max_batch_size=MAX_BATCH_BYTES,
             max_request_size=8 * 1024 * 1024,
         )
@@ -105,6 +99,7 @@ class Task:
     unread: int = 0  # changelog records still to read, about
     broken: bool = False  # a batch, tick or checkpoint failed half way: what is in memory may never be committed
     committed: dict[TopicPartition, int] = field(default_factory=dict)
+    _last: dict[TopicPartition, int] = field(default_factory=dict)  # offset of the last record processed
     _producer: AIOKafkaProducer | None = None
     _lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
@@ -118,12 +113,14 @@ class Task:
             state = await self._read_changelog(consumer)
             passing("recovery")
             offsets = state.pop(OFFSETS, None)
-            kept = None if offsets is None else _offsets_decoder.decode(offsets)
-            self.next = await self._offsets(consumer, kept, bool(state))
+            found = await find(consumer, self.inputs, offsets, bool(state), self.connection.changelog)
         finally:
             await consumer.stop()
         await asyncio.to_thread(self.stage.restore, state)  # seconds for a large state; other tasks go on meanwhile
-        self.committed = dict(self.next)
+        self.next = {tp: kept.offset for tp, kept in found.kept.items()}
+        self.arrived_ms = {tp: kept.arrived_ms for tp, kept in found.kept.items() if kept.last >= 0}
+        self._last = {tp: kept.last for tp, kept in found.kept.items()}
+        self.committed, self.ends = dict(self.next), found.ends
         self.running = True
 
     async def stop(self) -> None:
@@ -164,7 +161,7 @@ class Task:
             with self._whole():
                 self.stage.on_batch(batch)
             passing("batch")
-            self.arrived_ms[tp] = batch.records[-1].timestamp
+            self.arrived_ms[tp], self._last[tp] = batch.records[-1].timestamp, batch.records[-1].offset
         self.next[tp] = max(start, batch.next_offset)
         return len(batch.records)
 
@@ -192,9 +189,12 @@ class Task:
         cut, offsets = self.stage.take_cut(), dict(self.next)  # one consistent cut: no await in between
         if cut is None and offsets == self.committed:
             return None
+        prepared = self._prepared(producer, cut)
+        await asyncio.sleep(0)  # other tasks take their cuts now, not while our transaction is open
         began = time.monotonic()
         await producer.begin_transaction()
-        await self._send(producer, cut, offsets)
+        sent = [await producer.send_batch(batch, topic, partition=partition) for topic, partition, batch in prepared]
+        await asyncio.gather(*sent)
         await producer.send_offsets_to_transaction(offsets, self.connection.group)
         passing("transaction")
         await producer.commit_transaction()
@@ -204,21 +204,21 @@ class Task:
             cut.committed()
         return time.monotonic() - began
 
-    async def _send(self, producer: AIOKafkaProducer, cut: Cut | None, offsets: dict[TopicPartition, int]) -> None:
+    def _prepared(self, producer: AIOKafkaProducer, cut: Cut | None) -> list[tuple[str, int, Any]]:
+        """Topic, partition and batch of everything that a checkpoint writes."""
         state = [*cut.changelog] if cut is not None else []
-        state.append((OFFSETS, msgspec.msgpack.encode({tp.topic: offset for tp, offset in offsets.items()})))
+        kept = {tp: Kept(at, self._last.get(tp, -1), self.arrived_ms.get(tp, -1)) for tp, at in self.next.items()}
+        state.append((OFFSETS, packed(kept)))
         changelog = self.connection.changelog
         records = [Output(changelog, self.partition, key.encode(), value) for key, value in state]
         targets: dict[tuple[str, int], list[Output]] = {}
         for output in (*records, *(cut.outputs if cut is not None else ())):
             targets.setdefault((output.topic, output.partition), []).append(output)
-        delivered = []
-        for (topic, partition), outputs in targets.items():
-            delivered += [
-                await producer.send_batch(batch, topic, partition=partition)
-                for batch in batches(producer, ((one.key, one.value, list(one.headers)) for one in outputs))
-            ]
-        await asyncio.gather(*delivered)
+        return [
+            (topic, partition, batch)
+            for (topic, partition), outputs in targets.items()
+            for batch in batches(producer, ((one.key, one.value, list(one.headers)) for one in outputs))
+        ]
 
     async def _read_changelog(self, consumer: AIOKafkaConsumer) -> dict[str, bytes]:
         """The newest value of every key, read to the end by position: control records occupy offsets."""
@@ -237,36 +237,3 @@ class Task:
                     state[key] = record.value
         self.unread = 0
         return state
-
-    async def _offsets(
-        self, consumer: AIOKafkaConsumer, kept: Mapping[str, int] | None, has_state: bool
-    ) -> dict[TopicPartition, int]:
-        """Where to go on: at the offsets kept with the state, whatever has become of the group's.
-
-        Checked against the topics, so that nothing is skipped or read again in silence. State without offsets is that
-        of a release before 0.2, which had them in the group only.
-        """
-        consumer.assign(self.inputs)
-        first = await consumer.beginning_offsets(self.inputs)
-        self.ends = end = await consumer.end_offsets(self.inputs)
-        of_group = await asyncio.gather(*(consumer.committed(tp) for tp in self.inputs))
-        found = {}
-        for tp, committed in zip(self.inputs, of_group, strict=True):
-            offset = committed if kept is None else kept.get(tp.topic)
-            if kept is None and (offset is not None) != has_state:
-                what = "there is state, but no offset" if has_state else f"there is offset {offset}, but no state"
-                raise OffsetsLost(self._advice(tp, what))
-            if offset is not None and not first[tp] <= offset <= end[tp]:
-                what = f"the state is of offset {offset}, the topic has {first[tp]} to {end[tp]}"
-                raise OffsetsLost(self._advice(tp, what))
-            if offset != committed:
-                log.warning("%s: the group's offset is %s, not %s as the state says", tp, committed, offset)
-            found[tp] = first[tp] if offset is None else offset
-        return found
-
-    def _advice(self, tp: TopicPartition, what: str) -> str:
-        return (
-            f"{tp.topic} partition {tp.partition}: {what}. This topic or {self.connection.changelog} was "
-            f"made anew, or its retention is too short for so long a standstill. Start under a new app id "
-            f"(STREAMPROC_APP) to rebuild from the topics, or restore the topic."
-        )

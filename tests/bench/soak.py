@@ -80,6 +80,7 @@ def resident_mb(pid: int) -> float:
 def sample(cluster: Cluster, began: float, sent: int) -> Sample:
     lag = 0.0
     for name in ("facts", "kpis"):
+        assert cluster.workers[name].poll() is None, f"{name} ended: {cluster.log(name)}"
         page = cluster.get(name, "/metrics")
         lag = max(lag, sum(map(float, re.findall(r"streamproc_consumer_lag_records\{.*\} (\S+)", page))))
     facts, kpis = (resident_mb(cluster.workers[name].pid) for name in ("facts", "kpis"))

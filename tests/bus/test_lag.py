@@ -10,9 +10,11 @@ import pytest
 from aiokafka import TopicPartition
 from aiokafka.errors import KafkaConnectionError
 
+from streamproc.bus import connection
 from streamproc.bus import lag as module
 from streamproc.bus.lag import LagMeter
-from streamproc.bus.task import Connection, OffsetsLost, Task
+from streamproc.bus.offsets import OffsetsLost
+from streamproc.bus.task import Connection, Task
 from streamproc.outputs.own_metrics import OwnMetrics
 
 TP = TopicPartition("in", 0)
@@ -48,7 +50,7 @@ class Rig:
         self.clock, self.broker, self.failures = Clock(), Broker(), list[BaseException]()
         monkeypatch.setattr(module, "time", self.clock)
         stage: Any = None
-        self.task = Task(0, stage, [TP], Connection("", "g", "c"))
+        self.task = Task(0, stage, [TP], Connection(connection.Broker(""), "g", "c"))
         self.task.running = True
         consumer: Any = self.broker
         self.meter = LagMeter(consumer, lambda: [self.task], OwnMetrics("facts", "0", ""), self.failures.append)
