@@ -50,4 +50,5 @@ CASES = [
     Case("no-dead-letters", inputs.no_dead_letters),
     Case("changelog-compacted", state.compacted),
     Case("topic-recreated", state.recreated),
+    Case("topic-refilled", partial(state.recreated, refilled=True)),
 ]
