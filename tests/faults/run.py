@@ -46,12 +46,11 @@ def run_case(site: Site, case: Case, seeds: range) -> tuple[list[Outcome], int]:
             continue
         outcomes.append(outcome)
         took_s = time.monotonic() - began
-        ends = f", ended {dict(outcome.ends)}" if outcome.ends else ""
         say(
-            f"{case.name} {seed}: {len(outcome.wrong)} mismatches, longest pause {outcome.pause_s:.1f} s{ends} "
+            f"{case.name} {seed}: {len(outcome.wrong)} mismatches, longest pause {outcome.pause_s:.1f} s "
             f"({took_s:.0f} s)"
         )
-        for line in outcome.wrong[:WRONG_SHOWN]:
+        for line in (*outcome.ends, *outcome.wrong[:WRONG_SHOWN]):
             say(f"  {line}")
     return outcomes, failed
 
