@@ -24,7 +24,6 @@ SHORT = (
     "kill-facts-revoke",
     "sigterm",
     "network-cut",
-    "clock-jumps",
     "rewind-kpis",
     "only-poison",
 )

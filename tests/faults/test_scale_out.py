@@ -60,7 +60,7 @@ async def _scale_out(site: Site) -> None:
         trial.start("facts", OLD)
         feeding = asyncio.create_task(trial.feed(history.events, PER_S, scaled))
         await trial.shared(OLD)
-        await trial.facts_at(0.2, EVENTS)
+        await trial.facts_at(0.2)
         scraping = asyncio.create_task(scraper.run())
         trial.start(NEW)
         await trial.shared(OLD, NEW)
