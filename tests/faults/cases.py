@@ -49,5 +49,6 @@ CASES = [
     Case("only-poison", inputs.only_poison),
     Case("no-dead-letters", inputs.no_dead_letters),
     Case("changelog-compacted", state.compacted),
-    Case("topic-recreated", state.recreated, seeds=8),
+    Case("topic-recreated", state.recreated),
+    Case("topic-refilled", partial(state.recreated, refilled=True)),
 ]

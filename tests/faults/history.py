@@ -61,7 +61,7 @@ class History:
 
 
 @lru_cache(maxsize=8)
-def simulated(events: int, days: float = 10, end_ms: int | None = None) -> History:
+def simulated(events: int, days: float, end_ms: int | None = None) -> History:
     """About so many events of a made-up organisation; the last of them happen before `end_ms`."""
     start_ms = START_MS if end_ms is None else end_ms - int(days * DAY_MS)
     organisation = Organisation(seed=events, start_ms=start_ms, flaws=FLAWS)

@@ -6,7 +6,7 @@ import random
 
 from aiokafka import AIOKafkaProducer, TopicPartition
 
-from faults.history import HOUR_MS, History, reordered, repeated, simulated
+from faults.history import HOUR_MS, History, reordered, repeated
 from faults.site import Site
 from faults.trial import REJECTED, Outcome, Trial
 from streamproc.bus.publish import Record
@@ -27,12 +27,12 @@ POISON = (
 
 async def duplicates(site: Site, seed: int) -> Outcome:
     """A tenth of the events is delivered twice, and the facts worker is killed in between."""
-    return await _with_a_kill(site, f"duplicates-{seed}", repeated(simulated(EVENTS, days=2), 0.1, seed))
+    return await _with_a_kill(site, f"duplicates-{seed}", repeated(site.simulated(EVENTS), 0.1, seed))
 
 
 async def disorder(site: Site, seed: int) -> Outcome:
     """Events come up to six hours late, each by another time, and the facts worker is killed in between."""
-    return await _with_a_kill(site, f"disorder-{seed}", reordered(simulated(EVENTS, days=2), 6 * HOUR_MS, seed))
+    return await _with_a_kill(site, f"disorder-{seed}", reordered(site.simulated(EVENTS), 6 * HOUR_MS, seed))
 
 
 async def _with_a_kill(site: Site, app: str, history: History) -> Outcome:
@@ -40,14 +40,14 @@ async def _with_a_kill(site: Site, app: str, history: History) -> Outcome:
     await site.publish([*history.setup, *history.events])
     async with Trial(site, app, history) as trial:
         trial.start(*BOTH)
-        await trial.facts_at(0.2, EVENTS)
+        await trial.facts_at(0.2)
         trial.kill("facts")
         return await trial.outcome()
 
 
 async def rewind(site: Site, seed: int, stage: str) -> Outcome:
     """Somebody sets back the committed offsets of a stage while it is down: what the state has is not added again."""
-    history = simulated(EVENTS, days=2)
+    history = site.simulated(EVENTS)
     await site.clear(history)
     async with Trial(site, f"rewind-{stage}-{seed}", history) as trial:
         await site.publish(history.part(0, 2))
@@ -76,7 +76,7 @@ async def _set_offsets(trial: Trial, stage: str, offsets: dict[TopicPartition, i
 async def poison(site: Site, seed: int) -> Outcome:
     """Records that cannot be read, among good ones: they go to the dead letters once each, and nothing stops."""
     rng = random.Random(seed)
-    good = simulated(EVENTS, days=2)
+    good = site.simulated(EVENTS)
     events = list(good.events)
     for line in POISON:
         sent = (rng.choice(("sales.crm", "sales.email")), b"p%d" % len(events), line)
@@ -89,8 +89,8 @@ async def only_poison(site: Site, seed: int) -> Outcome:
 
     With the limit lifted by a person it goes on, and comes to the same values.
     """
-    good = simulated(EVENTS, days=2)
-    bad: list[Record] = [("sales.crm", b"broken", b'{"broken": %d}' % n) for n in range(12_000)]
+    good = site.simulated(EVENTS)
+    bad: list[Record] = [("sales.crm", b"broken", b'{"broken": %d}' % n) for n in range(6_000)]
     history = History(good.reference, [*good.part(0, 2), *bad, *good.part(1, 2)])
     await site.clear()
     await site.publish([*history.setup, *history.events])
@@ -106,7 +106,7 @@ async def only_poison(site: Site, seed: int) -> Outcome:
 
 async def no_dead_letters(site: Site, seed: int) -> Outcome:
     """The topic of dead letters is deleted, or refuses records: the worker ends, and loses nothing of it."""
-    history = simulated(EVENTS, days=2)
+    history = site.simulated(EVENTS)
     (spec,) = (spec for spec in table("none") if spec.name == REJECTED)
     await site.clear(history)
     async with Trial(site, f"no-dead-letters-{seed}", history) as trial:

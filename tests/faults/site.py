@@ -11,7 +11,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from support.workers import free_port
 
-from faults.history import History
+from faults.history import History, simulated
 from faults.proxy import Proxy
 from streamproc.bus.connection import Broker
 from streamproc.bus.embedded import EmbeddedKafka
@@ -31,10 +31,14 @@ GONE_S = 30.0
 
 
 class Site:
-    """`broker` may be stopped, killed and started again: its port and data stay. As a context manager it runs."""
+    """`broker` may be stopped, killed and started again: its port and data stay. As a context manager it runs.
 
-    def __init__(self, folder: Path) -> None:
+    `size`: share of their events that the trials send.
+    """
+
+    def __init__(self, folder: Path, size: float = 1.0) -> None:
         self.folder = folder
+        self.size = size
         self.inner_port, self.proxy_port = free_port(), free_port()
         port = free_port()
         self.bootstrap = f"{HOST}:{port}"
@@ -53,6 +57,10 @@ class Site:
     def proxy(self) -> Proxy:
         """The way of `proxied`; to be entered before anyone uses it."""
         return Proxy(self.proxy_port, self.inner_port)
+
+    def simulated(self, events: int, end_ms: int | None = None) -> History:
+        """Two days of about so many events, in this site's size."""
+        return simulated(round(events * self.size), days=2, end_ms=end_ms)
 
     async def hold(self, history: History) -> None:
         """Have exactly this history in the event topics, for as many trials as want to read it."""

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from aiokafka import AIOKafkaProducer
 
-from faults.history import HOUR_MS, simulated
+from faults.history import HOUR_MS
 from faults.site import PARTITIONS, Site
 from faults.trial import MINUTE_MS, Outcome, Trial
 from streamproc.bus.topics import partials_topic, table
@@ -30,7 +30,7 @@ COMPACTED_S = 60.0
 
 async def compacted(site: Site, seed: int) -> Outcome:
     """The changelogs are compacted while the workers are down, and end with tombstones that are then compacted too."""
-    history = simulated(EVENTS, days=2)
+    history = site.simulated(EVENTS)
     await site.clear(history)
     async with Trial(site, f"compacted-{seed}", history) as trial:
         changelogs = [f"{trial.app}-{stage}-changelog" for stage in BOTH]
@@ -67,24 +67,27 @@ async def _end_with_tombstones(trial: Trial, topic: str) -> None:
         await producer.stop()
 
 
-async def recreated(site: Site, seed: int) -> Outcome:
-    """A topic is deleted and made anew while the workers are down: they refuse to start and say what to do."""
-    history = simulated(2_000, days=2)
+async def recreated(site: Site, seed: int, refilled: bool = False) -> Outcome:
+    """A topic is deleted and made anew while the workers are down: they refuse to start and say what to do.
+
+    `refilled`: the event topics, with as many records as before, so that the offsets fit.
+    """
+    history = site.simulated(2_000)
     await site.clear(history)
-    async with Trial(site, f"recreated-{seed}", history) as trial:
+    async with Trial(site, f"recreated-{refilled}-{seed}", history) as trial:
         stage, topics = (
             ("facts", EVENT_TOPICS),
             ("kpis", (partials_topic(trial.app),)),
             ("facts", (f"{trial.app}-facts-changelog",)),
             ("kpis", (f"{trial.app}-kpis-changelog",)),
-        )[seed % 4]
+        )[0 if refilled else seed % 4]
         await site.publish(history.events)
         trial.start(*BOTH)
         outcome = await trial.outcome()
         assert [await trial.stop(name) for name in BOTH] == [0, 0]
         await site.delete(topics)
         await site.create(spec for spec in table(trial.app, PARTITIONS) if spec.name in topics)
-        if seed > 4:  # as many records as before: only what is in them tells
+        if refilled:
             await site.publish(history.events)
         trial.start(stage)
         await trial.until(lambda: bool(trial.cluster.ends), f"{stage} refuses to start")
@@ -105,7 +108,7 @@ async def clock_jumps(site: Site, seed: int) -> Outcome:
     hold as of then. Kafka refuses records stamped more than an hour ahead, so with such a clock nothing is committed.
     """
     minute = int(time.time()) // 60 - seed
-    history = simulated(EVENTS, days=2, end_ms=minute * MINUTE_MS - 3 * HOUR_MS)  # not ahead of any of these clocks
+    history = site.simulated(EVENTS, end_ms=minute * MINUTE_MS - 3 * HOUR_MS)  # not ahead of any of these clocks
     await site.clear(history)
     clock = site.folder / f"clock-{seed}.txt"
     _set(clock, 0)

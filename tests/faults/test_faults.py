@@ -23,10 +23,8 @@ SHORT = (
     "kill-kpis-recovery",
     "kill-facts-revoke",
     "sigterm",
-    "broker-killed",
     "network-cut",
     "clock-jumps",
-    "rewind-facts",
     "rewind-kpis",
     "only-poison",
 )

@@ -133,12 +133,12 @@ class Trial:
             assert time.monotonic() < deadline, f"{self.app}: not within {timeout_s:g} s: {what}. {self.describe()}"
             await asyncio.sleep(LOOK_S / 5)
 
-    async def facts_at(self, share: float, of: int) -> None:
-        """Wait until the facts stage has committed this share of so many records, and at least one."""
+    async def facts_at(self, share: float) -> None:
+        """Wait until the facts stage has committed this share of the events, and at least one."""
 
         def reached() -> bool:
             found = self.progress.get("facts")
-            return found is not None and found.done > share * of
+            return found is not None and found.done > share * len(self.history.events)
 
         await self.until(reached, f"{share:.0%} of the facts", SETTLE_S)
 

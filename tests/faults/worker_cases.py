@@ -6,7 +6,6 @@ import asyncio
 import random
 import signal
 
-from faults.history import simulated
 from faults.site import Site
 from faults.trial import Outcome, Trial
 
@@ -21,7 +20,7 @@ async def sigkill(site: Site, seed: int, live: bool = False) -> Outcome:
     On a backlog (few large checkpoints) or under live load (many small ones).
     """
     rng = random.Random(seed)
-    history = simulated(LIVE if live else BACKLOG, days=2)
+    history = site.simulated(LIVE if live else BACKLOG)
     await (site.clear(history) if live else site.hold(history))
     async with Trial(site, f"sigkill{'-live' if live else ''}-{seed}", history) as trial:
         trial.start(*BOTH)
@@ -29,7 +28,7 @@ async def sigkill(site: Site, seed: int, live: bool = False) -> Outcome:
             if live:
                 group.create_task(trial.feed(history.events, PER_S))
             for share in sorted(rng.uniform(0, 0.9) for _ in range(rng.randint(1, 2))):
-                await trial.facts_at(share, len(history.events))
+                await trial.facts_at(share)
                 victims = rng.choice((("facts",), ("kpis",), BOTH))
                 # The random time is the case, nothing is waited for; the kpis stage comes after the facts.
                 await asyncio.sleep(rng.uniform(0, 0.7 if "facts" in victims else 3))
@@ -39,7 +38,7 @@ async def sigkill(site: Site, seed: int, live: bool = False) -> Outcome:
 
 async def kill_point(site: Site, seed: int, stage: str, point: str) -> Outcome:
     """SIGKILL at a marked point of the code (`streamproc/bus/kill_points.py`): the worker must have died just there."""
-    history = simulated(BACKLOG, days=2)
+    history = site.simulated(BACKLOG)
     await site.hold(history)
     async with Trial(site, f"kill-{stage}-{point}-{seed}", history) as trial:
         other = "kpis" if stage == "facts" else "facts"
@@ -47,14 +46,14 @@ async def kill_point(site: Site, seed: int, stage: str, point: str) -> Outcome:
         passage = f"{point}:{random.Random(seed).randint(1, 6)}"
         if point == "recovery":
             trial.start(stage)
-            await trial.facts_at(0.2, BACKLOG)
+            await trial.facts_at(0.2)
             await trial.stop(stage)
             passage = f"{point}:{(seed - 1) % 4 + 1}"  # each of the four tasks recovers
         if point == "revoke":
             passage = f"{point}:2"  # the first one is that of joining, without partitions
         trial.start(stage, STREAMPROC_KILL_AT=passage)
         if point == "revoke":
-            await trial.facts_at(0.05, BACKLOG)
+            await trial.facts_at(0.05)
             trial.start(f"{stage}-2")
         await trial.ended(stage, -signal.SIGKILL)
         return await trial.outcome()
@@ -65,11 +64,11 @@ async def sigterm(site: Site, seed: int) -> Outcome:
 
     What the old worker has processed is exactly what it has committed, and its successor takes in only the rest.
     """
-    history = simulated(BACKLOG, days=2)
+    history = site.simulated(BACKLOG)
     await site.hold(history)
     async with Trial(site, f"sigterm-{seed}", history) as trial:
         trial.start(*BOTH)
-        await trial.facts_at(random.Random(seed).uniform(0.01, 0.6), BACKLOG)
+        await trial.facts_at(random.Random(seed).uniform(0.01, 0.6))
         taken = asyncio.create_task(asyncio.to_thread(_taken_at_last, trial))
         code = await trial.stop("facts", within_s=30)
         processed = await taken
@@ -106,7 +105,7 @@ def _taken_at_last(trial: Trial) -> int:
 
 async def scale(site: Site, seed: int, rounds: int = 5) -> Outcome:
     """Workers of both stages 1 → 3 → 2 → 1 under load, again and again."""
-    history = simulated(30_000, days=2)
+    history = site.simulated(30_000)
     await site.clear(history)
     async with Trial(site, f"scale-{seed}", history) as trial:
         trial.start(*BOTH)
@@ -135,7 +134,7 @@ async def _stop(trial: Trial, name: str) -> list[int]:
 
 async def sigstop(site: Site, seed: int) -> Outcome:
     """SIGSTOP past the session timeout, then SIGCONT: the zombie wakes up after others have taken over its tasks."""
-    history = simulated(LIVE, days=2)
+    history = site.simulated(LIVE)
     await site.clear(history)
     victims = (("facts",), ("kpis",), BOTH)[seed % 3]
     async with Trial(site, f"sigstop-{seed}", history) as trial:
@@ -143,7 +142,7 @@ async def sigstop(site: Site, seed: int) -> Outcome:
         await _shared(trial, "", "-2")
         async with asyncio.TaskGroup() as group:
             group.create_task(trial.feed(history.events, PER_S / 3))
-            await trial.facts_at(random.Random(seed).uniform(0.05, 0.5), LIVE)
+            await trial.facts_at(random.Random(seed).uniform(0.05, 0.5))
             for victim in victims:
                 trial.cluster.signal(victim, signal.SIGSTOP)
             for victim in victims:
