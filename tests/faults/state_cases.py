@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import Counter
 from pathlib import Path
 
 from aiokafka import AIOKafkaProducer
@@ -92,9 +91,9 @@ async def recreated(site: Site, seed: int, refilled: bool = False) -> Outcome:
         trial.start(stage)
         await trial.until(lambda: bool(trial.cluster.ends), f"{stage} refuses to start")
         wrong = trial.not_said(stage, "made anew", "STREAMPROC_APP")
-        if trial.cluster.ends != [(stage, NEEDS_PERSON)]:
-            wrong.append(f"ended with {trial.cluster.ends}, expected {NEEDS_PERSON}")
-        return outcome._replace(wrong=outcome.wrong + wrong, ends=Counter(end.code for end in trial.cluster.ends))
+        if [(end.name, end.code) for end in trial.cluster.ends] != [(stage, NEEDS_PERSON)]:
+            wrong.append(f"ended: {trial.ends()}, expected {stage} {NEEDS_PERSON}")
+        return outcome._replace(wrong=outcome.wrong + wrong, ends=trial.ends())
 
 
 AHEAD_S, BEHIND_S, TOO_FAR_S = 3_000, -7_200, 7_200

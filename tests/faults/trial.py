@@ -43,7 +43,7 @@ class Outcome(NamedTuple):
     events: int
     wrong: list[str]
     pause_s: float
-    ends: Counter[int]  # exit codes of workers that were started again; < 0: signal
+    ends: list[str]  # workers that ended: name, exit code (< 0: signal), and why if they failed
 
 
 class Trial:
@@ -171,7 +171,9 @@ class Trial:
     async def ended(self, name: str, *codes: int) -> None:
         """Wait until a worker has ended with one of these exit codes."""
         await self.until(
-            lambda: any((name, code) in self.cluster.ends for code in codes), f"{name} ends with {codes}", SETTLE_S
+            lambda: any(end.name == name and end.code in codes for end in self.cluster.ends),
+            f"{name} ends with {codes}",
+            SETTLE_S,
         )
 
     async def committed(self, stage: str) -> int:
@@ -182,8 +184,11 @@ class Trial:
         """Wait until all is committed, and compare every entry with the oracle's."""
         await self.settled()
         wrong = await self._compare()
-        ends = Counter(end.code for end in self.cluster.ends)
-        return Outcome(len(self.history.events), wrong, self._pauses.longest_s, ends)
+        return Outcome(len(self.history.events), wrong, self._pauses.longest_s, self.ends())
+
+    def ends(self) -> list[str]:
+        """The workers that ended without being asked to, each with the first failure of that run."""
+        return [f"{end.name} {end.code} {end.why}".strip() for end in self.cluster.ends]
 
     def not_said(self, name: str, *words: str) -> list[str]:
         """What should be in the log of a worker, and is not."""

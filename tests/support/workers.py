@@ -59,6 +59,7 @@ class End(NamedTuple):
 
     name: str
     code: int
+    why: str = ""  # the first line that it logged as a failure
 
 
 @dataclass
@@ -74,6 +75,7 @@ class Cluster:
     ports: dict[str, int] = field(default_factory=dict)
     stages: dict[str, str] = field(default_factory=dict)
     ends: list[End] = field(default_factory=list)
+    _began: dict[str, int] = field(default_factory=dict)  # where the log of the latest start begins
     _due: dict[str, float] = field(default_factory=dict)  # when to start again what ended
 
     def start(self, name: str, stage: str, **env: str) -> None:
@@ -87,6 +89,7 @@ class Cluster:
         command = [sys.executable, "-m", "streamproc", "worker", "--stage", stage, "--port", str(port)]
         command += ["--clock", self.clock, "--bootstrap-servers", self.bootstrap, "--app", self.app]
         with (self.folder / f"{name}.log").open("ab") as log:
+            self._began[name] = log.tell()
             self.workers[name] = subprocess.Popen(
                 command, stdout=log, stderr=log, env={**os.environ, **self.env, **env, "STREAMPROC_INSTANCE": name}
             )
@@ -96,13 +99,18 @@ class Cluster:
         for name, process in list(self.workers.items()):
             if process.poll() is not None:
                 del self.workers[name]
-                self.ends.append(End(name, process.returncode))
+                self.ends.append(End(name, process.returncode, self._why(name)))
                 if process.returncode not in (0, NEEDS_PERSON):
                     failures = sum(end.name == name for end in self.ends)
                     self._due[name] = time.monotonic() + BACKOFF_S[min(failures, len(BACKOFF_S)) - 1]
         for name, due in list(self._due.items()):
             if time.monotonic() >= due:
                 self.start(name, self.stages[name])
+
+    def _why(self, name: str) -> str:
+        """The first failure since the worker's latest start."""
+        lines = (self.folder / f"{name}.log").read_bytes()[self._began[name] :].decode().splitlines()
+        return next((line for line in lines if " failed: " in line), "")
 
     def signal(self, name: str, number: signal.Signals) -> None:
         """Send a signal to a running worker; `keep_running` sees what comes of it."""
