@@ -27,6 +27,7 @@ from faults.site import Site  # noqa: E402
 from faults.trial import Outcome  # noqa: E402
 
 WRONG_SHOWN = 5
+SIZE = 0.5  # of the trials: on two cores, half is still some seconds of work
 
 
 def say(text: str) -> None:
@@ -91,7 +92,7 @@ _lane: list[Site] = []  # of this process; its broker ends with the process
 def open_lane(folder: Path) -> None:
     own = folder / f"lane-{os.getpid()}"
     own.mkdir()
-    _lane.append(Site(own).__enter__())
+    _lane.append(Site(own, SIZE).__enter__())
 
 
 def run_in_lane(name: str, first: int, seeds: int | None) -> tuple[tuple[str, ...], bool]:
