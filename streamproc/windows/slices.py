@@ -11,11 +11,13 @@ from __future__ import annotations
 import heapq
 from collections import Counter
 from collections.abc import Iterator
+from functools import partial
 from typing import Any, NamedTuple
 
 import msgspec
 
 from streamproc.windows.aggregates import Bag, Distinct, add, dump, load, subtract
+from streamproc.windows.blocks import Blocks
 from streamproc.windows.calendar import ALL, CALENDAR, DAY, DAY_MS, HOUR_MS, ROLLING, TIERS, Calendar, next_minute
 
 LEVEL = "level"  # running totals; minutes ahead of the clock wait in PENDING and PENDING_LEVEL
@@ -61,7 +63,7 @@ class Slices:
         self._leaving: dict[int, list[tuple[SliceKey, str]]] = {}
         self._leave_times: list[int] = []
         self._pending: list[tuple[int, SliceKey]] = []
-        self._distinct: dict[tuple[str, str, str], set[int]] = {}  # (group, tier, name) → starts of slices with it
+        self._distinct: dict[tuple[str, str, str], Blocks] = {}  # (group, tier, name)
         self._recounts: set[tuple[str, str, str, str]] = set()  # (group, tier, window, name) that lost a slice
 
     def add(self, group: str, minute_ms: int, bag: Bag, levels: Bag) -> None:
@@ -233,29 +235,34 @@ class Slices:
         if key.tier in _TIER:
             for name, amount in bag.items():
                 if isinstance(amount, Distinct):
-                    self._distinct.setdefault((key.group, key.tier, name), set()).add(key.start_ms)
+                    place = (key.group, key.tier, name)
+                    if place not in self._distinct:
+                        self._distinct[place] = Blocks(_step_ms(key))
+                    self._distinct[place].note(key.start_ms)
 
     def _forget_distinct(self, key: SliceKey, name: str) -> None:
-        starts = self._distinct[key.group, key.tier, name]
-        starts.discard(key.start_ms)
-        if not starts:
-            del self._distinct[key.group, key.tier, name]
+        place = (key.group, key.tier, name)
+        self._distinct[place].forget(key.start_ms)
+        if not len(self._distinct[place]):
+            del self._distinct[place]
 
     def _recount(self) -> None:
-        """Distinct counts cannot be subtracted from: merge the slices still inside, once for all that left."""
+        """Distinct counts cannot be subtracted from: count what is still inside, once for all slices that left."""
         for group, tier, window, name in self._recounts:
-            start_ms = self.calendar.window_start(window, self.clock_ms) or 0
-            total = Distinct()
-            inside = [start for start in self._distinct.get((group, tier, name), ()) if start >= start_ms]
-            for start in inside:
-                total.merge(self.bag(SliceKey(group, tier, start))[name])  # type: ignore[arg-type]
             bag = self.totals.setdefault((group, window), {})
             bag.pop(name, None)
-            if inside:
-                bag[name] = total
+            blocks = self._distinct.get((group, tier, name))
+            if blocks is not None:
+                start_ms = self.calendar.window_start(window, self.clock_ms) or 0
+                total = blocks.total(start_ms, partial(self._count_of, group, tier, name))
+                if total is not None:
+                    bag[name] = total
             if not bag:
                 del self.totals[group, window]
         self._recounts.clear()
+
+    def _count_of(self, group: str, tier: str, name: str, start_ms: int) -> Distinct:
+        return self.bag(SliceKey(group, tier, start_ms))[name]  # type: ignore[return-value]
 
     def _turn_periods(self) -> None:
         """At a calendar window's edge its total begins anew: nothing counted so far lies in the new period."""
