@@ -39,6 +39,7 @@ APP = "soak"
 PARTITIONS = 4
 DAY_MS = 86_400_000
 START_MS = 1_750_000_000_000
+REPS = 8  # few groups: at 10,000 times the speed of time, each second has the work of three full hours for each group
 PROBE_EVENTS = 60_000  # to find out what the machine manages
 GROWTH, LAG_S = 0.05, 20.0
 STEP_S = 0.2
@@ -100,7 +101,7 @@ async def run(cluster: Cluster, minutes: float, days: float, rate: float | None)
     producer = AIOKafkaProducer(bootstrap_servers=cluster.bootstrap, enable_idempotence=True)
     await producer.start()
     try:
-        organisation = Organisation(seed=1, start_ms=START_MS, flaws=0.002)
+        organisation = Organisation(seed=1, start_ms=START_MS, reps=REPS, flaws=0.002)
         speed = days * 86_400 / (minutes * 60)
         if rate is None:
             most = await probe(cluster, producer, organisation, 2_000 / speed)
@@ -154,7 +155,9 @@ def main() -> int:
             for spec in table(APP, PARTITIONS)
         ]
         asyncio.run(create(Broker(kafka.bootstrap), specs))
-        publish(kafka.bootstrap, [record(line) for line in Organisation(seed=1, start_ms=START_MS).reference()])
+        publish(
+            kafka.bootstrap, [record(line) for line in Organisation(seed=1, start_ms=START_MS, reps=REPS).reference()]
+        )
         cluster = Cluster(kafka.bootstrap, APP, Path(folder), clock="event")
         try:
             for stage in ("kpis", "facts"):

@@ -134,7 +134,7 @@ class Cluster:
         return (self.folder / f"{name}.log").read_text()[-3000:]
 
     def get(self, name: str, path: str) -> str:
-        with urllib.request.urlopen(f"http://127.0.0.1:{self.ports[name]}{path}", timeout=10) as response:
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.ports[name]}{path}", timeout=60) as response:
             return str(response.read().decode())
 
     def wait_ready(self, name: str) -> dict[str, Any]:
