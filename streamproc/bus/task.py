@@ -106,16 +106,18 @@ class Task:
     async def start(self) -> None:
         """Fence a predecessor, restore, find the offsets. Raises OffsetsLost where they do not fit the topics."""
         self._producer = self.connection.producer(f"{self.connection.group}-{self.partition}")
-        consumer = self.connection.consumer(group_id=self.connection.group)
+        # Two consumers: aiokafka's group coordinator may fail of an assertion when one assignment follows another.
+        reader = self.connection.consumer()
+        inputs = self.connection.consumer(group_id=self.connection.group)
         try:
             # InitProducerId is in the producer's start: from here on no predecessor can commit.
-            await asyncio.gather(self._producer.start(), consumer.start())
-            state = await self._read_changelog(consumer)
+            await asyncio.gather(self._producer.start(), reader.start(), inputs.start())
+            state = await self._read_changelog(reader)
             passing("recovery")
             offsets = state.pop(OFFSETS, None)
-            found = await find(consumer, self.inputs, offsets, bool(state), self.connection.changelog)
+            found = await find(inputs, self.inputs, offsets, bool(state), self.connection.changelog)
         finally:
-            await consumer.stop()
+            await asyncio.gather(reader.stop(), inputs.stop())
         await asyncio.to_thread(self.stage.restore, state)  # seconds for a large state; other tasks go on meanwhile
         self.next = {tp: kept.offset for tp, kept in found.kept.items()}
         self.arrived_ms = {tp: kept.arrived_ms for tp, kept in found.kept.items() if kept.last >= 0}
