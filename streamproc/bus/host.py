@@ -49,6 +49,7 @@ class TaskHost:
         self._moves = 0  # counts assignments and revocations: what began before the last one is out of date
         self._taking_over: asyncio.Task[None] | None = None
         self._starts: dict[int, asyncio.Task[None]] = {}
+        self._gone: list[Task] = []  # moved elsewhere, to be stopped: never taken up again, for they may be outdated
         self._stopping = False
         self._rebalancing_since: float | None = None
         self._restoring: dict[int, Task] = {}
@@ -81,6 +82,8 @@ class TaskHost:
         self._assigned = True
         self._rebalancing_since = self._rebalancing_since or time.monotonic()
         self._moves += 1
+        partitions = {tp.partition for tp in assigned}
+        self._gone += [self.tasks.pop(partition) for partition in [*self.tasks] if partition not in partitions]
         previous = self._taking_over
         self._taking_over = asyncio.create_task(self._take_over(assigned, self._moves, previous))
         self._taking_over.add_done_callback(lambda done: self._watch(done, "assignment"))
@@ -147,6 +150,10 @@ class TaskHost:
     async def _take_over(self, assigned: set[TP], move: int, previous: asyncio.Task[None] | None) -> None:
         if previous is not None:
             await asyncio.gather(previous, return_exceptions=True)
+        gone, self._gone = self._gone, []
+        for task in gone:
+            self.inputs.dropped(task.partition)
+        await asyncio.gather(*(task.stop() for task in gone))
         if move != self._moves:
             return  # moved on meanwhile: the assignment that counts comes after this one
         wanted: dict[int, set[str]] = {}
@@ -154,15 +161,9 @@ class TaskHost:
             wanted.setdefault(tp.partition, set()).add(tp.topic)
         self._check_together(wanted)
         began = time.monotonic()
-        kept = [task for partition, task in self.tasks.items() if partition in wanted]
-        gone = [self.tasks.pop(partition) for partition in [*self.tasks] if partition not in wanted]
-        for task in kept:
+        for task in self.tasks.values():
             task.running = True
-        for task in gone:
-            self.inputs.dropped(task.partition)
-        await asyncio.gather(*(task.stop() for task in gone))
-        if move == self._moves:
-            await self._start_tasks([partition for partition in wanted if partition not in self.tasks])
+        await self._start_tasks([partition for partition in wanted if partition not in self.tasks])
         if move == self._moves:
             self._taken_over(time.monotonic() - began)
 

@@ -205,6 +205,29 @@ def test_a_start_is_given_up_when_its_partition_is_revoked(monkeypatch: pytest.M
     run(check)
 
 
+def test_a_task_that_was_elsewhere_for_a_moment_starts_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its state may have moved on there, however quickly the partition came back."""
+
+    async def start(task: Task) -> None:
+        task.running = True
+
+    monkeypatch.setattr(Task, "start", start)
+
+    async def check(host: TaskHost) -> None:
+        host.assign({TP(TOPIC, 0), TP(TOPIC, 1)})
+        await until(lambda: host.is_ready)
+        first = dict(host.tasks)
+        await host.revoke()
+        host.assign({TP(TOPIC, 0)})
+        await host.revoke()
+        host.assign({TP(TOPIC, 0), TP(TOPIC, 1)})
+        await until(lambda: host.is_ready)
+        assert host.tasks[0] is first[0]
+        assert host.tasks[1] is not first[1]
+
+    run(check)
+
+
 def test_a_task_is_served_while_another_is_restored(monkeypatch: pytest.MonkeyPatch) -> None:
     release = asyncio.Event()
 
