@@ -18,7 +18,7 @@ BOTH = ("facts", "kpis")
 
 async def stopped(site: Site, seed: int, for_s: float) -> Outcome:
     """The broker is stopped in the middle of the work, stays away for a time, and comes back with its data."""
-    history = site.simulated(BACKLOG)
+    history = site.simulated(3 * BACKLOG)  # so that something is left to do: its stop takes seconds
     await site.hold(history)
     async with Trial(site, f"broker-stopped-{for_s:g}s-{seed}", history) as trial:
         trial.start(*BOTH)
