@@ -153,7 +153,7 @@ class Worker:
             consumer_max_fetch_size=1024 * 1024,
             broker_session_timeout=10.0,
             broker_heartbeat_interval=1.0,
-            broker_request_timeout=120.0,
+            broker_request_timeout=40.0,  # more than others may take to give up partitions in a rebalance
             broker_rebalance_timeout=60.0,
             topic_allow_declare=False,
             topic_disable_leader=True,

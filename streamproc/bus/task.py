@@ -27,6 +27,7 @@ from streamproc.pipeline import State
 log = logging.getLogger(__name__)
 
 MAX_BATCH_BYTES = 512 * 1024
+ANSWER_MS = 20_000  # a connection that says nothing for so long is dead; TCP alone would not tell
 
 
 Headers = Sequence[tuple[str, bytes]]
@@ -72,13 +73,14 @@ class Connection:
     changelog: str
 
     def consumer(self, **extra: Any) -> AIOKafkaConsumer:
-        return self.broker.consumer(auto_offset_reset="none", **extra)
+        return self.broker.consumer(auto_offset_reset="none", request_timeout_ms=ANSWER_MS, **extra)
 
     def producer(self, transactional_id: str) -> AIOKafkaProducer:
         return AIOKafkaProducer(
             **self.broker.client(),
             transactional_id=transactional_id,
             transaction_timeout_ms=60_000,
+            request_timeout_ms=ANSWER_MS,
             max_batch_size=MAX_BATCH_BYTES,
             max_request_size=8 * 1024 * 1024,
         )
