@@ -19,7 +19,6 @@ from faust.transport.drivers import aiokafka as driver
 from faust.types import TP, ConsumerMessage
 
 CHUNK = 2_000  # records a message: 5 to 15 ms of work, so the event loop stays responsive
-
 LOOK_S = 0.2  # how long a fetch may keep a task that has just been restored waiting
 
 

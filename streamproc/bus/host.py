@@ -163,7 +163,9 @@ class TaskHost:
         began = time.monotonic()
         for task in self.tasks.values():
             task.running = True
-        await self._start_tasks([partition for partition in wanted if partition not in self.tasks])
+        new = [partition for partition in wanted if partition not in self.tasks]
+        if new:
+            await self._start_tasks(new)
         if move == self._moves:
             self._taken_over(time.monotonic() - began)
 
