@@ -7,7 +7,8 @@ from datetime import UTC, datetime
 from itertools import count
 from typing import Any
 
-from oracle.oracle import Row, values
+from oracle.formulas import Row
+from oracle.oracle import values
 
 DAY_S = 86_400
 AT = "2026-05-13T12:00Z"  # a Wednesday
