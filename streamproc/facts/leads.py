@@ -21,7 +21,7 @@ ESCALATION_MS = 86_400_000  # an offer that nobody has answered so long after it
 
 _STAGE_FACTS = {"mql": "lead_mql", "sal": "lead_sal", "sql": "lead_sql"}
 
-Mark = tuple[int, str, str, int]  # time (epoch ms), source and id of an event, and place of its dimensions in `said`
+Mark = tuple[int, str, int]  # time (epoch ms) and id of an event, and place of its source and dimensions in `said`
 
 
 class _Happened(NamedTuple):
@@ -31,6 +31,10 @@ class _Happened(NamedTuple):
     source: str
     id: str
     own: dict[str, str]
+
+    @property
+    def key(self) -> tuple[int, str, str]:
+        return self[:3]
 
 
 class Offer(Struct, array_like=True):
@@ -52,9 +56,9 @@ class Offer(Struct, array_like=True):
 
 
 class Lead(Struct, array_like=True, tag="l"):
-    """The earliest event of each kind. `said`: dimensions of events, each once, since those of a lead repeat."""
+    """The earliest event of each kind. `said`: source and dimensions of events, each once, since they repeat."""
 
-    said: list[dict[str, str]] = []
+    said: list[tuple[str, dict[str, str]]] = []
     created: Mark | None = None
     converted: bool = False
     stages: dict[str, Mark] = {}
@@ -77,13 +81,13 @@ class Lead(Struct, array_like=True, tag="l"):
             self.stages[data.stage] = self._first(self.stages.get(data.stage), new)
 
     def facts(self, roster: Roster) -> list[Fact]:
-        base = self.said[self.created[3]] if self.created is not None else {}
+        base = self._own(self.created) if self.created is not None else {}
         facts = self._own_facts(self.created[0], base) if self.created is not None else []
-        for stage, (time_ms, _, _, said) in self.stages.items():
-            dims = pack({**merge(base, self.said[said]), "lead_stage": stage})
-            facts.append(Fact("lead_stage_entered", time_ms, 1, dims))
+        for stage, mark in self.stages.items():
+            dims = pack({**merge(base, self._own(mark)), "lead_stage": stage})
+            facts.append(Fact("lead_stage_entered", mark[0], 1, dims))
             if (name := _STAGE_FACTS.get(stage.lower())) is not None:
-                facts.append(Fact(name, time_ms, 1, dims))
+                facts.append(Fact(name, mark[0], 1, dims))
         for offer in self.offers.values():
             facts += self._offer_facts(offer, base)
         return facts
@@ -93,19 +97,26 @@ class Lead(Struct, array_like=True, tag="l"):
         return False
 
     def _first(self, known: Mark | None, new: _Happened) -> Mark:
-        return known if known is not None and known[:3] <= new[:3] else self._mark(new)
+        return known if known is not None and self._key(known) <= new.key else self._mark(new)
 
     def _mark(self, new: _Happened) -> Mark:
-        if new.own not in self.said:
-            self.said.append(new.own)
-        return (*new[:3], self.said.index(new.own))
+        said = (new.source, new.own)
+        if said not in self.said:
+            self.said.append(said)
+        return new.time_ms, new.id, self.said.index(said)
+
+    def _key(self, mark: Mark) -> tuple[int, str, str]:
+        return mark[0], self.said[mark[2]][0], mark[1]
+
+    def _own(self, mark: Mark) -> dict[str, str]:
+        return self.said[mark[2]][1]
 
     def _touch(self, new: _Happened) -> None:
         """Keep a touch if it may be the first since the creation, which may yet turn out to have been earlier."""
-        last = self.touches[-1] if self.touches else None
-        is_late = last is not None and self.created is not None and self.created[0] <= last[0] and last[:3] <= new[:3]
-        if not is_late and all(known[:3] != new[:3] for known in self.touches):
-            insort(self.touches, self._mark(new))
+        keys = [self._key(mark) for mark in self.touches]
+        is_late = bool(keys) and self.created is not None and self.created[0] <= keys[-1][0] and keys[-1] <= new.key
+        if not is_late and new.key not in keys:
+            insort(self.touches, self._mark(new), key=self._key)
             self._forget_later_touches()
 
     def _forget_later_touches(self) -> None:
@@ -134,15 +145,15 @@ class Lead(Struct, array_like=True, tag="l"):
         if self.converted:
             facts.append(Fact("lead_converted", created_ms, 1, dims))
         if self.touches and (touch := self.touches[-1])[0] >= created_ms:
-            touch_dims = pack(merge(base, self.said[touch[3]]))
+            touch_dims = pack(merge(base, self._own(touch)))
             facts.append(Fact("lead_touch", touch[0], touch[0] - created_ms, touch_dims))
         return facts
 
     def _offer_facts(self, offer: Offer, base: dict[str, str]) -> Iterator[Fact]:
-        offered = self.said[offer.offered[3]] if offer.offered is not None else {}
+        offered = self._own(offer.offered) if offer.offered is not None else {}
 
         def dims_of(mark: Mark) -> Dims:
-            return pack(merge(base, merge(offered, self.said[mark[3]])))
+            return pack(merge(base, merge(offered, self._own(mark))))
 
         if offer.offered is not None:
             dims = dims_of(offer.offered)
