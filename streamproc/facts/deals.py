@@ -264,8 +264,10 @@ class _Replay:
         now = self._level_facts() if self.state == OPEN else ()
         if now == self.level:
             return
-        self.final += [fact._replace(time_ms=t, value=-fact.value) for fact in self.level]
-        self.final += [fact._replace(time_ms=t) for fact in now]
+        changes = [fact._replace(time_ms=t, value=-fact.value) for fact in self.level]
+        changes += [fact._replace(time_ms=t) for fact in now]
+        self.final += changes
+        self.final += [fact._replace(name="pipeline_change") for fact in changes if fact.name == "pipeline_value"]
         self.level = now
 
     def _level_facts(self) -> tuple[Fact, ...]:

@@ -13,15 +13,16 @@ from typing import NamedTuple
 import msgspec
 
 from streamproc.events import Event
-from streamproc.facts.activity import MeetingLife
+from streamproc.facts.activity import MeetingLife, WebinarLife
 from streamproc.facts.deals import Deal
 from streamproc.facts.fact import Fact, difference
+from streamproc.facts.leads import Lead
 from streamproc.facts.outreach import Outreach
 from streamproc.facts.reference import Reference
 from streamproc.facts.seen import HORIZON_DAYS
 
 DAY_MS = 86_400_000
-Life = Outreach | MeetingLife | Deal
+Life = Outreach | MeetingLife | WebinarLife | Deal | Lead
 
 
 class Family(NamedTuple):
@@ -35,7 +36,9 @@ LIVES = {
     "email": Family(lambda: Outreach("email"), 97),  # 90 days of engagement and the horizon of repeats
     "message": Family(lambda: Outreach("message"), 97),
     "meeting": Family(MeetingLife, 97),
+    "webinar": Family(WebinarLife, 97),
     "deal": Family(Deal, 800),
+    "lead": Family(Lead, 400),
 }
 
 

@@ -36,6 +36,7 @@ FACTS: dict[str, Kind] = {
     "webinar_showed_up": Kind.COUNT,  # at the registration
     "webinar_attended": Kind.COUNT,
     "research": Kind.SUM,  # milliseconds
+    "research_logged": Kind.COUNT,
     "reply_received": Kind.COUNT,  # at the reply, unlike email_replied and message_replied
     # e-mail: everything at the time of sending, but the response time at the reply
     "email_sent": Kind.COUNT,

@@ -20,6 +20,14 @@ STAGES = (*GROUPS, "deal_stage")
 MS_PER_DAY = 86_400_000
 
 
+def growth(now: Totals) -> Parts:
+    """Change of the open deals' value since the window's start, as a share of what it was then; money in the parts."""
+    change = now.window.get("pipeline_change", 0)
+    then = now.levels.get("pipeline_value", 0) - change
+    defined = bool(then) and now.length_ms is not None
+    return Parts(change / then if defined else None, change / MONEY, then / MONEY, now.levels.get("open_deals", 0))
+
+
 def velocity(now: Totals) -> Parts:
     """Open deals × win ratio × deal size ÷ mean cycle in days: money per day (`numerator` money, `denominator` days).
 
@@ -80,6 +88,19 @@ KPIS: tuple[Kpi, ...] = (
         part="deal_won",
         whole=("deal_won", "deal_lost"),
         by=GROUPS,
+    ),
+    Ratio(
+        name="closing_ratio",
+        title_en="Closing rate",
+        title_de="Abschlüsse je Gespräch",
+        means="Deals won per sales conversation: calls that connected and meetings held, each at its own time; "
+        "may exceed 1.",
+        formula="n(won) / (n(connected call) + n(meeting held))",
+        events=("deal.won", "call.logged", "meeting.held"),
+        source="D",
+        part="deal_won",
+        whole=("call_connected", "meeting_held"),
+        by=("rep", "team", "region", "product", "campaign"),
     ),
     MeanDuration(
         name="sales_cycle_seconds",
@@ -168,6 +189,20 @@ KPIS: tuple[Kpi, ...] = (
         of="open_deals",
         count="open_deals",
         unit="count",
+        by=STAGES,
+    ),
+    Derived(
+        name="pipeline_growth_ratio",
+        title_en="Pipeline growth",
+        title_de="Pipeline-Wachstum",
+        means="Change of the pipeline's value since the window's start, as a share of what it was then.",
+        formula="(pipeline value now - at the window's start) / at the window's start",
+        events=("deal.created", "deal.updated", "deal.stage_changed", "deal.won", "deal.lost"),
+        source="A",
+        of=("pipeline_change",),
+        of_levels=("pipeline_value", "open_deals"),
+        compute=growth,
+        unit="ratio",
         by=STAGES,
     ),
 )
