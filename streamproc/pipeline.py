@@ -20,6 +20,7 @@ from streamproc.facts.activity import event_facts
 from streamproc.facts.derived import Derived, derive
 from streamproc.facts.entities import Entities
 from streamproc.facts.fact import Fact
+from streamproc.facts.records import record_facts
 from streamproc.facts.reference import Reference
 from streamproc.facts.reject_limit import RejectLimit
 from streamproc.facts.seen import Arrived, Seen
@@ -215,7 +216,7 @@ class FactsStage:
         self.max_event_ms = max(self.max_event_ms, time_ms)
         if self._oldest is None or record.timestamp < self._oldest.arrival_ms:
             self._oldest = Arrival(record.timestamp, time_ms)
-        for fact in event_facts(event, time_ms, self.reference):
+        for fact in (*event_facts(event, time_ms, self.reference), *record_facts(event, time_ms, self.reference)):
             self._emit(fact, 1)
         if (derived := derive(event)) is not None:
             self._derived.append(derived)

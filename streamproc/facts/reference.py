@@ -136,7 +136,8 @@ class Lookups:
 
     def money(self, amount: float, currency: str | None, time_ms: int) -> int | None:
         """An amount in 1/10,000 of the reporting currency at a time, rounded half-even; None without a rate."""
-        currency = currency or self._reference.currency
+        if currency is None or currency == self._reference.currency:
+            return to_units(amount)
         key = f"rate|{currency}|{time_ms}"
         if key not in self._kept:
             rate = self._reference.rate(currency, time_ms)

@@ -1,19 +1,13 @@
-"""The built-in KPIs: declarations only."""
+"""The built-in catalogue: every KPI is one declaration here."""
 
-from streamproc.kpis.catalogue import activity, leads, outreach, pipeline
+from streamproc.kpis.catalogue import activity, customers, leads, outreach, pipeline, revenue, surveys, web
 from streamproc.kpis.kpi import Catalogue
+
+AREAS = (activity, outreach, leads, pipeline, revenue, customers, surveys, web)
+MONEY_AREAS = (leads, pipeline, revenue, customers)
 
 
 def catalogue(currency: str = "EUR") -> Catalogue:
     """All built-in KPIs; money KPIs carry the reporting currency in their name."""
-    money = currency.lower()
-    return Catalogue(
-        (
-            *activity.KPIS,
-            *outreach.KPIS,
-            *pipeline.KPIS,
-            *pipeline.money_kpis(money),
-            *leads.KPIS,
-            *leads.money_kpis(money),
-        )
-    )
+    kpis = [kpi for area in AREAS for kpi in area.KPIS]
+    return Catalogue((*kpis, *(kpi for area in MONEY_AREAS for kpi in area.money_kpis(currency.lower()))))

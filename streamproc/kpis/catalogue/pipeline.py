@@ -6,12 +6,10 @@ from streamproc.kpis.kpi import (
     Derived,
     Kpi,
     Level,
-    Mean,
     MeanDuration,
     Parts,
     QuantileDuration,
     Ratio,
-    Sum,
     Totals,
 )
 
@@ -210,38 +208,7 @@ KPIS: tuple[Kpi, ...] = (
 
 def money_kpis(currency: str) -> list[Kpi]:
     """KPIs in the reporting currency, which is part of their names and units."""
-    return [*_won(currency), *_velocity(currency), *_levels(currency)]
-
-
-def _won(currency: str) -> list[Kpi]:
-    return [
-        Sum(
-            name=f"revenue_{currency}",
-            title_en="Revenue",
-            title_de="Umsatz",
-            means="Amounts of deals won, at the decision.",
-            formula="sum(amount won)",
-            events=("deal.won",),
-            source="A, B, C9, C10, D",
-            total=("revenue",),
-            count=("deal_won",),
-            unit=currency,
-            by=GROUPS,
-        ),
-        Mean(
-            name=f"deal_size_{currency}",
-            title_en="Deal size",
-            title_de="Dealgröße",
-            means="Mean amount of a deal won.",
-            formula="sum(amount won) / n(won)",
-            events=("deal.won",),
-            source="A, B, C8, D",
-            total=("revenue",),
-            count=("deal_won",),
-            unit=currency,
-            by=GROUPS,
-        ),
-    ]
+    return [*_velocity(currency), *_levels(currency)]
 
 
 def _velocity(currency: str) -> list[Kpi]:
