@@ -74,7 +74,9 @@ def test_first_touch_at_or_after_creation() -> None:
         "": 2 * HOUR_S, "campaign=x": 2 * HOUR_S, "rep=b": 2 * HOUR_S, "channel=email": 2 * HOUR_S, "channel=chat": 0,
         "rep=c": 4 * HOUR_S,
     }  # fmt: skip
-    assert answer["lead_touch_seconds", "", "24h"] == Row(3 * HOUR_S, 6 * HOUR_S, 2, 2)  # dated at the touch: from 12:00
+    assert answer["lead_touch_seconds", "", "24h"] == Row(
+        3 * HOUR_S, 6 * HOUR_S, 2, 2
+    )  # dated at the touch: from 12:00
 
 
 def test_a_derived_event_of_the_file_counts_once() -> None:

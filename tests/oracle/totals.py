@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -69,7 +69,7 @@ class Totals:
 
     def __init__(self, ordered: list[Found], reps: list[Row], teams: list[Row]) -> None:
         self.db = _DUCKDB.cursor()  # its temporary tables live as long as the cursor
-        self._load("events", (_columns(event) | {"seq": seq} for seq, event in enumerate(ordered)))
+        self._load_columns("events", _columns(ordered))
         self._load("reps", reps)
         self._load("teams", teams)
         self.db.execute("SET VARIABLE at_ms = 0")
@@ -110,36 +110,36 @@ class Totals:
             by_name.setdefault(name, set()).add(group)
         return Sums(at_ms, spans, counts, identities, durations, stocks, by_name)  # type: ignore[arg-type]
 
-    def _load(self, table: str, rows: Any) -> None:
+    def _load(self, table: str, rows: Iterable[Row]) -> None:
         """Creates `table` from `rows`; unknown fields are dropped, missing ones null."""
+        rows = list(rows)
+        self._load_columns(table, {name: [row.get(name) for row in rows] for name in _TABLES[table]})
+
+    def _load_columns(self, table: str, cells: dict[str, list[Any]]) -> None:
         columns = _TABLES[table]
         shape = ", ".join(f"{name} {kind}" for name, kind in columns.items())
         self.db.execute(f"CREATE OR REPLACE TEMP TABLE {table} ({shape})")
-        cells: dict[str, list[Any]] = {name: [] for name in columns}
-        size = 0
-        for row in rows:
-            size += 1
-            for name, column in cells.items():
-                column.append(row.get(name))
-        if size:
-            # Money is wider than the integers of numpy: as text.
-            arrays = {
-                name: np.array([_text(cell) for cell in column] if columns[name] is _MONEY else column, dtype=object)
-                for name, column in cells.items()
-            }
-            self.db.register("arrays", arrays)
-            self.db.execute(f"INSERT INTO {table} BY NAME SELECT * FROM arrays")
-            self.db.unregister("arrays")
+        if not any(cells.values()):
+            return
+        # Money is wider than the integers of numpy: as text.
+        arrays = {
+            name: np.array([_text(cell) for cell in column] if columns[name] is _MONEY else column, dtype=object)
+            for name, column in cells.items()
+        }
+        self.db.register("arrays", arrays)
+        self.db.execute(f"INSERT INTO {table} BY NAME SELECT * FROM arrays")
+        self.db.unregister("arrays")
 
 
 def _text(cell: int | None) -> str | None:
     return None if cell is None else str(cell)
 
 
-def _columns(event: Found) -> Row:
-    data = event.data
-    found = {name: getattr(data, name, None) for name in _TABLES["events"]}
-    return found | {"type": event.type, "subject": event.subject, "time_ms": event.time_ms}
+def _columns(ordered: list[Found]) -> dict[str, list[Any]]:
+    own = {name: [getattr(event, name) for event in ordered] for name in ("type", "subject", "time_ms")}
+    said = [name for name in _TABLES["events"] if name not in own and name != "seq"]
+    cells: dict[str, list[Any]] = {name: [getattr(event.data, name, None) for event in ordered] for name in said}
+    return {"seq": list(range(len(ordered))), **own, **cells}
 
 
 def _grouped(table: str) -> str:
