@@ -22,6 +22,7 @@ DURATIONS = (
     "email_response", "sales_cycle", "stage_dwell", "lead_touch", "lead_acceptance", "lead_contact", "lead_handling",
     "order_gap",
 )  # fmt: skip
+ACQUISITION = ("cost_campaign", "cost_sales", "cost_marketing")
 
 
 class Row(NamedTuple):
@@ -283,7 +284,7 @@ def _money() -> dict[str, Formula]:
         "revenue_CUR_per_rep": Formula(SOLD, per_rep),
         "costs_CUR": money("cost"),
         "cost_per_lead_CUR": money_per(("cost_campaign",), "lead_created"),
-        "cac_CUR": money_per(("cost_acquisition",), "new_customer"),
+        "cac_CUR": money_per(ACQUISITION, "new_customer"),
     }
 
 

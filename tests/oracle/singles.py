@@ -26,10 +26,8 @@ def _research(event: Row, _: Convert) -> Named:
 def _cost(event: Row, convert: Convert) -> Named:
     amount = convert(event["amount"], event["currency"], event["time_ms"])
     names = ["cost"]
-    if event["kind"] == "campaign":
-        names.append("cost_campaign")
     if event["kind"] in ACQUISITION:
-        names.append("cost_acquisition")
+        names.append(f"cost_{event['kind']}")
     return [(name, amount) for name in names]
 
 
