@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from streamproc.events import Event
+from streamproc.events import EVENTS, Event
 from streamproc.facts.activity import MeetingLife, WebinarLife
 from streamproc.facts.deals import Deal
 from streamproc.facts.fact import Fact, difference
@@ -40,6 +40,8 @@ LIVES = {
     "deal": Family(Deal, 800),
     "lead": Family(Lead, 400),
 }
+# A life takes the events of its family only: a survey may have any subject, such as a deal, and is no event of one.
+_FAMILIES = {row.name: row.subject.partition("/")[0] for row in EVENTS.values()}
 
 
 class _Packed(msgspec.Struct, array_like=True):
@@ -83,7 +85,7 @@ class Entities:
     def apply(self, event: Event, time_ms: int, arrival_ms: int) -> None:
         """Add an event to its entity's set. Families without a life pass."""
         subject, day = event.subject, arrival_ms // DAY_MS
-        family = subject.partition("/")[0]
+        family = _FAMILIES[event.type]
         if family not in LIVES:
             return
         if subject not in self._touched:
