@@ -41,6 +41,14 @@ def test_a_batch_emits_differences() -> None:
     assert emitted(entities) == {}
 
 
+@pytest.mark.parametrize("subject", ["webinar/w1/c1", "lead/l1", "meeting/v1", "email/m1", "deal/d1"])
+def test_what_may_have_any_subject_is_no_event_of_a_life(subject: str) -> None:
+    entities = Entities(Reference())
+    event = msgspec.structs.replace(decoded("web.clicked", "w1", "09:00"), subject=subject)
+    entities.apply(event, event.time_ms, NOW)
+    assert len(entities) == 0
+
+
 def test_families_without_a_life_pass() -> None:
     entities = Entities(Reference())
     apply(entities, "call.logged", "c1", rep="ann")

@@ -180,7 +180,7 @@ KPIS: tuple[Kpi, ...] = (
             "message.replied",
         ),
         source="E",
-        of=("reply_received", "research", "research_logged"),
+        of=("reply_received", "research", "research_logged"),  # the last so that research of no time counts as some
         compute=reactions,
         unit="per_hour",
         by=PEOPLE,
