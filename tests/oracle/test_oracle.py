@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from oracle.histories import History, contradicting, deliveries, histories, history, shuffled
-from oracle.oracle import Row, values
+from oracle.oracle import Oracle, Row, values
 from oracle.planned import BY
 from oracle.timelines import AT, DAY_S, ROSTER, ask, created, ev, ms
 
@@ -276,6 +276,14 @@ def test_order_and_repetition_change_nothing(told: History, data: st.DataObject)
     for (kpi, _, _), row in answer.items():
         if kpi.endswith("_ratio") and kpi not in UNBOUNDED and row.denominator:
             assert 0 <= row.value <= 1, kpi  # type: ignore[operator]
+
+
+def test_an_oracle_answers_for_several_times() -> None:
+    told = history(1, lives=40)
+    times = [told.at_ms - days * DAY_S * 1000 for days in (0, 40, 7, 0)]
+    with Oracle(told.lines, reference=told.reference, zone=told.zone, by=BY) as oracle:
+        for at_ms in times:
+            assert oracle.at(at_ms) == values(told.lines, at_ms, reference=told.reference, zone=told.zone, by=BY), at_ms
 
 
 def test_generator_is_the_same_for_the_same_seed() -> None:
