@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from itertools import permutations
 from typing import Any, NamedTuple
 
 import pytest
@@ -84,6 +85,35 @@ def test_a_repeated_event_changes_nothing() -> None:
         decoded("subscription.cancelled", "c1", "09:30", subscription="s1"),
     ]
     assert life(events + events) == life(events)
+
+
+def test_the_order_of_arrival_means_nothing() -> None:
+    """One order is placed twice, the earlier placing counts; o1 and o2 are placed at the same time."""
+    events = [
+        decoded("order.placed", "c1", "09:00", order="o1", amount=10, rep="ann", id="1"),
+        decoded("order.placed", "c1", "08:30", order="o1", amount=20, rep="bob", id="2"),
+        decoded("order.placed", "c1", "08:30", order="o2", amount=30, rep="cy", id="3"),
+        decoded("order.returned", "c1", "08:00", order="o2", id="4"),
+        decoded("customer.won", "c1", "08:30", rep="dee", id="5"),
+    ]
+    lives = {tuple(life(list(arrived))) for arrived in permutations(events)}
+    assert len(lives) == 1
+    facts = lives.pop()
+    first, second = (("rep", "bob"),), (("rep", "cy"),)
+    at = ms("08:30")
+    assert Counter(facts) == Counter(
+        [
+            Fact("order_placed", at, 1, first),
+            Fact("order_revenue", at, 200_000, first),
+            Fact("order_placed", at, 1, second),
+            Fact("order_revenue", at, 300_000, second),
+            Fact("order_returned", at, 1, second),
+            Fact("order_gap", at, 0, second),
+            Fact("customer_ordered", at, 1, first),
+            Fact("customer_reordered", at, 1, first),
+            Fact("customer_new", at, 1, first),
+        ]
+    )
 
 
 def test_what_no_kpi_reads_makes_an_orphan() -> None:

@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 from hypothesis import strategies as st
+
 from support.build import HOUR_MS, event, ms
 
 KINDS = (
