@@ -35,7 +35,8 @@ STARTED, CHANGED, CANCELLED = range(3)  # in the order in which they count at th
 _STEPS = {"subscription.started": STARTED, "subscription.changed": CHANGED, "subscription.cancelled": CANCELLED}
 NONE, ACTIVE, ENDED = "none", "active", "ended"
 
-_COMPARED = ("customers", "mrr")  # levels of which windows know what was there at their start, and what was lost
+# Levels of which windows know what was there at their start and what of it was lost, with the facts that tell it.
+_COMPARED = {"customers": ("customers_change", "customers_lost"), "mrr": ("mrr_change", "mrr_lost")}
 
 Level = tuple[int, Dims]  # value and dimensions of what a customer or subscription adds to a level
 NOTHING: Level = (0, ())
@@ -176,9 +177,9 @@ class _Merged:
         self.packed: Dims = ()
 
     def add(self, own: dict[str, str]) -> None:
-        if own:
-            self.dims = merge(self.dims, own)
-            self.packed = pack(self.dims)
+        merged = merge(self.dims, own)
+        if merged != self.dims:
+            self.dims, self.packed = merged, pack(merged)
 
 
 class _Subscription:
@@ -206,7 +207,9 @@ class _Replay:
         self.lost: list[Fact] = []
 
     def on(self, step: Step) -> None:
-        one = self.subscriptions.setdefault(step.subscription, _Subscription())
+        one = self.subscriptions.get(step.subscription)
+        if one is None:
+            one = self.subscriptions[step.subscription] = _Subscription()
         if one.state != ACTIVE and step.rank != STARTED:
             kind = "changed" if step.rank == CHANGED else "cancelled"
             self.facts.append(Fact(f"anomaly/subscription_{kind}_while_{one.state}", step.time_ms, 1, ()))
@@ -236,7 +239,7 @@ class _Replay:
             one.mrr = money
 
     def _relevel(self, one: _Subscription, t: int) -> None:
-        """Levels change by minus the old and plus the new, where these differ."""
+        """Levels change by what is new less what was there."""
         is_active, dims = one.state == ACTIVE, one.dims.packed
         counted, paying = ((1, dims), (one.mrr, dims)) if is_active else (NOTHING, NOTHING)
         customer = (1, self.dims.packed) if self.active else NOTHING
@@ -248,9 +251,12 @@ class _Replay:
     def _move(self, name: str, t: int, before: Level, after: Level) -> None:
         if before == after:
             return
-        for sign, (value, dims) in ((-1, before), (1, after)):
-            if value:
-                self.facts.append(Fact(name, t, sign * value, dims))
-                if name in _COMPARED:
-                    self.facts.append(Fact(f"{name}_change", t, sign * value, dims))
-                    self.lost.append(Fact(f"{name}_lost", t, -sign * value, dims))
+        (old, gone), (new, dims) = before, after
+        for value, where in ((new - old, dims),) if gone == dims else ((-old, gone), (new, dims)):
+            if not value:
+                continue
+            self.facts.append(Fact(name, t, value, where))
+            if name in _COMPARED:
+                change, lost = _COMPARED[name]
+                self.facts.append(Fact(change, t, value, where))
+                self.lost.append(Fact(lost, t, -value, where))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from decimal import ROUND_HALF_EVEN, Context, Decimal
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from streamproc.event_data import FxRate, RepDefined, StageDefined, Target, TeamDefined
@@ -146,6 +147,7 @@ class Lookups:
         return None if kept is None else to_units(amount, Decimal(kept))
 
 
+@lru_cache(10_000)  # lives that are computed anew convert the same amounts again and again
 def to_units(amount: float, rate: Decimal = Decimal(1)) -> int:
     """Money as an integer of 1/10,000, half-even."""
     return rounded(Decimal(repr(amount)), rate, Decimal(UNITS))

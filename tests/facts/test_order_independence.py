@@ -15,6 +15,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from oracle.histories import History, histories, history
 from support.build import DAY_MS, HOUR_MS, decoded, parse
+from support.build import line as canonical
+from support.customer_events import customer_lines
 from support.replay import roster
 
 from streamproc.events import EVENTS, REFERENCE, Event
@@ -70,8 +72,16 @@ def ordered(history: History) -> Counter[Fact]:
     return one.left()
 
 
+def customer_histories() -> st.SearchStrategy[History]:
+    reference = [
+        canonical("fx.rate", "USD", currency="USD", rate=0.5),
+        canonical("rep.defined", "ann", rep="ann", team="east"),
+    ]
+    return customer_lines().map(lambda lines: History(lines, reference, 0, "UTC"))
+
+
 @settings(max_examples=50, deadline=None, suppress_health_check=list(HealthCheck))
-@given(history=histories(max_lives=4), data=st.data())
+@given(history=histories(max_lives=4) | customer_histories(), data=st.data())
 def test_any_order_batching_and_repetition(history: History, data: st.DataObject) -> None:
     lines = data.draw(st.permutations(history.lines))
     events = [parse(line) for line in lines]
@@ -153,7 +163,7 @@ def test_many_seeded_histories() -> None:
 
 
 @settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
-@given(history=histories(max_lives=4), data=st.data())
+@given(history=histories(max_lives=4) | customer_histories(), data=st.data())
 def test_changing_reference_data_withdraws_exactly_what_was_emitted(history: History, data: st.DataObject) -> None:
     """Reference events come at any time between the events; restarts too."""
     one = Emitted(Reference())
