@@ -20,6 +20,7 @@ from streamproc.cli.options import (
     Format,
     Kpis,
     Output,
+    ReferenceFile,
     Timezone,
     Windows,
     examples,
@@ -62,9 +63,7 @@ def backtest(
         typer.Option("--by", metavar="DIMENSION", help="Only groups of this dimension, or company (repeatable)."),
     ] = None,
     window: Windows = None,
-    reference: Annotated[
-        Path | None, typer.Option("--reference", metavar="FILE", help="Reps, teams, stages, exchange rates.")
-    ] = None,
+    reference: ReferenceFile = None,
     timezone: Timezone = None,
     currency: Currency = None,
     output: Output = Format.TABLE,
@@ -80,16 +79,16 @@ def backtest(
         None if text == END else arguments.whole_minute_ms(text, "--at", settings.business_timezone)
         for text in at or [END]
     ]
-    known = _reference(settings, reference)
+    known = reference_of(settings, reference)
     with show.progress(with_total=size_of(file) is not None) as progress:
-        reading = _Lines(known)
+        reading = EventLines(known)
         task = progress.add_task("Reading", total=size_of(file))
         with open_input(file) as lines:
             test = reading.backtest(
                 numbered(lines, lambda count: progress.advance(task, count)), wanted.catalogue, settings
             )
         progress.update(task, description="Computing", total=None)
-        found = [(as_of_ms, wanted.rows(rows)) for as_of_ms, rows in test.at(_times(test, times))]
+        found = [(as_of_ms, wanted.rows(rows)) for as_of_ms, rows in test.at(times_of(test, times))]
     reading.report(test)
     for as_of_ms, rows in found:
         _print(as_of_ms, rows, output)
@@ -138,7 +137,7 @@ class _Wanted:
 
 
 @dataclass
-class _Lines:
+class EventLines:
     """Lines of the file: reference data on their way in, the rest to the backtest."""
 
     reference: Reference
@@ -194,7 +193,8 @@ class _Lines:
         return number
 
 
-def _reference(settings: Settings, file: Path | None) -> Reference:
+def reference_of(settings: Settings, file: Path | None) -> Reference:
+    """Reference data of a file, or none yet."""
     from streamproc.backtest import load_reference
     from streamproc.facts.reference import Reference
     from streamproc.ingest.reference_file import load
@@ -205,7 +205,8 @@ def _reference(settings: Settings, file: Path | None) -> Reference:
     return known
 
 
-def _times(test: core.Backtest, times: Sequence[int | None]) -> list[int]:
+def times_of(test: core.Backtest, times: Sequence[int | None]) -> list[int]:
+    """Times in ascending order; None is the end of the input."""
     if None not in times:
         return sorted({time_ms for time_ms in times if time_ms is not None})
     try:
