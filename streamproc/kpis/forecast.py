@@ -89,7 +89,8 @@ def from_pipeline(stages: Sequence[OpenStage], left_s: float, confidence: float 
 
     The weighted pipeline, in time: a deal is won with the probability of its stage (weighted / value), after the rest
     of its stay and stays in all later stages. Stays are taken as log-normal, their sum as gamma distributed, and a
-    stay under way as met at a random moment. Deals yet to be created are left out.
+    stay under way as met at a random moment. Deals yet to be created are left out. The interval is that of the draws
+    of the deals; that the probabilities may be wrong is not in it.
     """
     wins = spread = money = 0.0
     for place, stage in enumerate(stages):
@@ -109,21 +110,43 @@ def from_pipeline(stages: Sequence[OpenStage], left_s: float, confidence: float 
 
 def _chance_in_time(stages: Sequence[OpenStage], left_s: float) -> float:
     """Chance that a deal in the first of these stages, which is won at the end of the last, has come there in time."""
-    mean = spread = 0.0
-    for place, stage in enumerate(stages):
+    stays = [_Stay.of(stage) for stage in stages]
+    if left_s <= 0:
+        return 0.0
+    if len(stays) == 1:
+        return stays[0].rest_within(left_s)
+    mean = stays[0].rest_mean_s + sum(stay.mean_s for stay in stays[1:])
+    spread = sqrt(stays[0].rest_variance + sum(stay.mean_s**2 * (stay.moment - 1) for stay in stays[1:]))
+    third = spread / (3 * mean)
+    return _NORMAL.cdf(((left_s / mean) ** (1 / 3) - 1 + third * third) / third)  # as in `_quantiles`
+
+
+class _Stay(NamedTuple):
+    """A log-normal stay X in a stage; of one met at a random moment, the rest. `moment`: E[X^2] / E[X]^2."""
+
+    mean_s: float
+    moment: float
+
+    @classmethod
+    def of(cls, stage: OpenStage) -> _Stay:
         if stage.stays < LEAST_THINGS:
             raise Thin(f"{stage.stays} stays in stage {stage.name} have ended, expected at least {LEAST_THINGS}")
-        ratio = max(stage.p90_s, 1.0) / max(stage.p50_s, 1.0)
-        growth = exp((log(ratio) / _NORMAL.inv_cdf(0.9)) ** 2)  # E[X^2] / E[X]^2 of a log-normal X
-        if place == 0:  # the rest of a stay met at a random moment: E[X^2] / 2 E[X], E[X^3] / 3 E[X]
-            rest = stage.mean_s * growth / 2
-            mean, spread = rest, stage.mean_s**2 * growth**3 / 3 - rest * rest
-        else:
-            mean, spread = mean + stage.mean_s, spread + stage.mean_s**2 * (growth - 1)
-    if left_s <= 0 or mean <= 0:
-        return float(left_s > 0)
-    shape = mean * mean / max(spread, mean * mean / 10_000)
-    return _NORMAL.cdf(((left_s / mean) ** (1 / 3) - 1 + 1 / (9 * shape)) * 3 * sqrt(shape))
+        sigma = log(max(stage.p90_s, 1.0) / max(stage.p50_s, 1.0)) / _NORMAL.inv_cdf(0.9)
+        return cls(max(stage.mean_s, 1.0), exp(max(sigma, 0.01) ** 2))
+
+    @property
+    def rest_mean_s(self) -> float:
+        return self.mean_s * self.moment / 2  # E[X^2] / 2 E[X]
+
+    @property
+    def rest_variance(self) -> float:
+        return self.mean_s**2 * self.moment**3 / 3 - self.rest_mean_s**2  # E[X^3] / 3 E[X], less the square of the mean
+
+    def rest_within(self, left_s: float) -> float:
+        """Chance that the rest is no longer: the integral of P(X > x) up to there, over E[X]."""
+        sigma = sqrt(log(self.moment))
+        z = log(left_s / self.mean_s) / sigma + sigma / 2
+        return left_s / self.mean_s * _NORMAL.cdf(-z) + _NORMAL.cdf(z - sigma)
 
 
 def _check(past: Past) -> None:

@@ -81,9 +81,10 @@ class _Reader:
                 yield back
 
     def _first_day(self) -> int | None:
-        starts = sorted(key.start_ms for key in self.slices.slices if key.group == self.group and key.tier == DAY)
-        facts = set(self.kpi.facts)
-        return next((start for start in starts if facts & set(self._bag(DAY, start))), None)
+        """The first local day that anything of the KPI counts on."""
+        facts = self.kpi.facts
+        starts = sorted(key.start_ms for key in self.slices.slices if key.tier == DAY and key.group == self.group)
+        return next((start for start in starts if not self._bag(DAY, start).keys().isdisjoint(facts)), None)
 
     def _days(self, first: int, count: int) -> tuple[float, int]:
         """Value and number of things of whole days; `first` counts from today."""
