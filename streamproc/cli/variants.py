@@ -90,11 +90,9 @@ def _ratio(name: str, currency: str) -> Kpi:
 
     full = catalogue(currency)
     arguments.known_kpis([name], full, "KPI")
-    kpi = full[name]
-    can = [one.name for one in full.kpis if isinstance(one, Ratio) and "variant" in one.by]
-    if name not in can:
-        raise wrong_use(f"KPI: {name} is not a ratio that is kept by variant; expected one of {', '.join(can)}")
-    return kpi
+    if not isinstance(full[name], Ratio):
+        raise wrong_use(f"KPI: {name} is not a share of a whole; expected one, such as email_response_ratio")
+    return full[name]
 
 
 def _fixed(window: str) -> None:
