@@ -43,7 +43,7 @@ def test_at_the_end_of_the_period_nothing_is_open() -> None:
 
 
 def test_the_spread_of_a_week_by_hand() -> None:
-    """Five weeks: t(0.9; 4) = 1.533 times the standard deviation times √(1 + 1/5); so narrow, a gamma is symmetrical."""
+    """Five weeks: t(0.9; 4) = 1.533 times standard deviation times √(1 + 1/5); so narrow, a gamma is symmetrical."""
     weeks = [990.0, 1000.0, 990.0, 1000.0, 1020.0]
     assert float(np.std(weeks, ddof=1)) == pytest.approx(12.247, abs=0.001)
     found = at_end(0.0, Past(0, [1000.0] * 5, weeks, 5000))
