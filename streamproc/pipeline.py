@@ -330,7 +330,7 @@ class KpisStage:
             return
         clock_ms, self.event_clock_ms = _unpack(state[CLOCK])
         self._clocked = clock_ms
-        slices = ((_parse_key(key), value) for key, value in state.items() if "/" in key)
+        slices = ((parse_key(key), value) for key, value in state.items() if "/" in key)
         self.slices.restore(clock_ms, slices)
         self._look_up()
         self._restored, _ = self.evaluator.changed()  # so that a series that ceases next is known to have been there
@@ -369,6 +369,7 @@ def _slice_key(key: SliceKey) -> str:
     return f"{key.tier}/{key.start_ms}/{key.group}"
 
 
-def _parse_key(key: str) -> SliceKey:
+def parse_key(key: str) -> SliceKey:
+    """The slice of a key of stage 2's changelog, of those that have a `/`."""
     tier, start_ms, group = key.split("/", 2)
     return SliceKey(group, tier, int(start_ms))

@@ -94,6 +94,17 @@ class Reference:
         order = found.order if found.order is not None else list(stages).index(name)
         return Stage(order, found.probability, found.is_won, found.is_lost, found.qualified)
 
+    def open_stages(self) -> dict[str, list[str]]:
+        """Stages of every pipeline in their order, without those that decide a deal."""
+        if not self._stages:
+            return {"default": list(self._order)} if self._order else {}
+        found = {}
+        for pipeline, stages in self._stages.items():
+            known = {name: self.stage(pipeline, name) for name in stages}
+            names = [name for name, stage in known.items() if not (stage.is_won or stage.is_lost)]
+            found[pipeline] = sorted(names, key=lambda name: known[name].order or 0)
+        return found
+
     def marks_qualified(self, pipeline: str) -> bool:
         """Whether any stage of the pipeline is marked qualified."""
         return any(stage.qualified for stage in self._stages.get(pipeline, {}).values())

@@ -36,6 +36,7 @@ TIERS = (
 DAY = "day"  # tier of local days, for the calendar windows
 ALL = "all"
 CALENDAR = ("today", "week", "month", "quarter", "year")
+_LONGEST_DAYS = {"today": 1, "week": 7, "month": 31, "quarter": 92, "year": 366}
 ROLLING = {window.name: (window, tier) for tier in TIERS for window in tier.windows}
 WINDOWS = (*ROLLING, *CALENDAR, ALL)
 PREVIOUS = {window: f"previous {window}" for window in WINDOWS if window != ALL}  # names of the previous windows
@@ -64,6 +65,15 @@ class Calendar:
 
     def _midnight(self, day: date) -> int:
         return int(datetime(day.year, day.month, day.day, tzinfo=self.zone).timestamp()) * 1000
+
+    def days_on(self, time_ms: int, days: int) -> int:
+        """Start of the local day that is so many days after (before, if negative) that of a time."""
+        return self._midnight(self._local_date(time_ms) + timedelta(days=days))
+
+    def window_end(self, window: str, as_of_ms: int) -> int:
+        """End of the calendar window that runs as of a time."""
+        first = _period_start(window, self._local_date(as_of_ms - 1))
+        return self._midnight(_period_start(window, first + timedelta(days=_LONGEST_DAYS[window])))
 
     def _window_start(self, window: str, as_of_ms: int) -> int | None:
         """Start of a window as of a time; None for `all`."""
