@@ -1,9 +1,19 @@
 """The built-in KPIs: declarations only."""
 
 from streamproc.kpis.catalogue import activity, outreach, pipeline
-from streamproc.kpis.kpi import Catalogue
+from streamproc.kpis.kpi import Catalogue, Kpi
+
+
+def areas(currency: str = "EUR") -> dict[str, tuple[Kpi, ...]]:
+    """All built-in KPIs by area; money KPIs carry the reporting currency in their name."""
+    money = currency.lower()
+    return {
+        "Activity": activity.KPIS,
+        "Outreach": outreach.KPIS,
+        "Pipeline and deals": (*pipeline.KPIS, *pipeline.money_kpis(money)),
+    }
 
 
 def catalogue(currency: str = "EUR") -> Catalogue:
-    """All built-in KPIs; money KPIs carry the reporting currency in their name."""
-    return Catalogue((*activity.KPIS, *outreach.KPIS, *pipeline.KPIS, *pipeline.money_kpis(currency.lower())))
+    """The same as one catalogue."""
+    return Catalogue(tuple(kpi for kpis in areas(currency).values() for kpi in kpis))
