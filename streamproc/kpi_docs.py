@@ -41,7 +41,7 @@ def generated() -> str:
 
 def _section(kpi: Kpi) -> Iterator[str]:
     yield from ("", f"### `{kpi.name}`", "", f"**{kpi.title_en}**. {kpi.means}", "")
-    yield f"- Deutsch: **{kpi.title_de}**"
+    yield f"- Deutsch: **{kpi.title_de}**. {kpi.means_de}"
     yield f"- Formula: `{kpi.formula}`"
     yield f"- Events: {', '.join(f'`{event}`' for event in kpi.events)}"
     yield f"- Unit: {kpi.unit}; windows: {'all' if kpi.windowed else 'now'}; source: {kpi.source}"

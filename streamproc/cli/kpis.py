@@ -72,6 +72,7 @@ def _row(kpi: Kpi) -> dict[str, Any]:
         "kind": type(kpi).__name__,
         "unit": kpi.unit,
         "means": kpi.means,
+        "means_de": kpi.means_de,
         "formula": kpi.formula,
         "events": list(kpi.events),
         "groups": ["company", *kpi.by],
