@@ -101,7 +101,7 @@ LEADS = {
     "Kontakt.",
     "lead_contact_p{q}_seconds": "{q} % der ersten Kontakte kamen innerhalb dieser Zeit nach der Annahme (auf 1 % "
     "genau); zählt beim Kontakt.",
-    "lead_contact_hour_ratio": "Anteil der ersten Kontakte innerhalb einer Stunde nach der Annahme; zählt beim Kontakt.",
+    "lead_contact_hour_ratio": "Anteil der Erstkontakte innerhalb einer Stunde nach der Annahme; zählt beim Kontakt.",
     "lead_handling_seconds": "Bearbeitungszeit: mittlere Zeit von der Annahme bis zum Abschluss; zählt beim Abschluss.",
     "lead_handling_p{q}_seconds": "{q} % der Bearbeitungen dauerten von der Annahme bis zum Abschluss höchstens so "
     "lange (auf 1 % genau); zählt beim Abschluss.",
