@@ -63,11 +63,11 @@ def test_a_view_has_a_row_for_each_kpi_and_a_column_for_each_group() -> None:
     made = table(view, catalogue(), ["rep=ann", "team=dach-1", ""], rows, Lang.DE, "as of noon")
     out = io.StringIO()
     Console(file=out, width=160).print(made)
-    lines = out.getvalue().splitlines()
+    lines = [line for line in out.getvalue().splitlines() if line.strip()]
     assert lines[0].strip() == "Mein Tag, as of noon"
     assert lines[1].split() == ["KPI", "window", "rep=ann", "team=dach-1", "company"]
     found = {line.split("  ")[0].strip(): line.split()[-8:] for line in lines[3:]}
-    assert len([line for line in lines[3:] if line.strip()]) == len(view.headlines)
+    assert len(lines[3:]) == len(view.headlines)
     assert found["Abschlussquote"] == ["%", "(4)", "25.0", "%", "(40)", "12.5", "%", "(400)"]
     assert found["Offene Deals"][-4:] == ["7", "(7)", "–", "–"]
 
