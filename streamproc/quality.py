@@ -101,9 +101,7 @@ def _advice(row: Row) -> Iterator[str]:
         most = max(row.rejected, key=lambda reason: row.rejected[reason])
         yield f"{_share(refused, everything)} refused, mostly {most}: `streamproc rejected show` says what was expected"
     if row.duplicates > DUPLICATES * everything:
-        yield (
-            f"{_share(row.duplicates, everything)} repeated: harmless, but look whether the source sends everything twice"
-        )
+        yield f"{_share(row.duplicates, everything)} repeated: harmless, but does the source send everything twice?"
     yield from _advice_on_time(row)
     yield from _advice_on_dimensions(row)
     if row.orphans:
@@ -112,12 +110,12 @@ def _advice(row: Row) -> Iterator[str]:
             "does the source send it, with the same id?"
         )
     for kind, n in row.anomalies.items():
-        yield f"{n:,} times {kind.replace('_', ' ')}: an entity's events contradict each other; look at the source's times"
+        yield f"{n:,} times {kind.replace('_', ' ')}: events of an entity contradict each other; look at their times"
 
 
 def _advice_on_time(row: Row) -> Iterator[str]:
     if row.negative_share is not None and row.negative_share > EARLY:
-        yield f"{row.negative_share:.1%} arrived before they happened: the source's clock is ahead, or its offset is wrong"
+        yield f"{row.negative_share:.1%} arrived before they happened: its clock is ahead, or its UTC offset wrong"
     if row.late is not None and row.late > LATE * row.events:
         yield f"{_share(row.late, row.events)} arrived more than a day late: windows of the past change when they come"
 
@@ -145,5 +143,3 @@ def _topic(line: bytes) -> str:
     except (MsgspecError, UnicodeDecodeError, RecursionError):
         return UNKNOWN
     return row.topic if row and row.topic in EVENT_TOPICS else UNKNOWN
-
-

@@ -80,19 +80,24 @@ def backtest(
         None if text == END else arguments.whole_minute_ms(text, "--at", settings.business_timezone)
         for text in at or [END]
     ]
-    known = _reference(settings, reference)
+    known = reference_of(settings, reference)
     with show.progress(with_total=size_of(file) is not None) as progress:
-        reading = _Lines(known)
+        reading = Lines(known)
         task = progress.add_task("Reading", total=size_of(file))
         with open_input(file) as lines:
             test = reading.backtest(
                 numbered(lines, lambda count: progress.advance(task, count)), wanted.catalogue, settings
             )
         progress.update(task, description="Computing", total=None)
-        found = [(as_of_ms, wanted.rows(rows)) for as_of_ms, rows in test.at(_times(test, times))]
+        tables = []
+        for as_of_ms, values in test.at(_times(test, times)):
+            if output is Format.JSON:  # at once: all rows of many times are too much to hold
+                show.json_lines(wanted.rows(values))
+            else:
+                tables.append((as_of_ms, wanted.rows(values)))
     reading.report(test)
-    for as_of_ms, rows in found:
-        _print(as_of_ms, rows, output)
+    for as_of_ms, rows in tables:
+        _print(as_of_ms, rows)
 
 
 @dataclass
@@ -138,7 +143,7 @@ class _Wanted:
 
 
 @dataclass
-class _Lines:
+class Lines:
     """Lines of the file: reference data on their way in, the rest to the backtest."""
 
     reference: Reference
@@ -148,9 +153,10 @@ class _Lines:
     def backtest(self, lines: Iterable[tuple[int, bytes]], catalogue: Catalogue, settings: Settings) -> core.Backtest:
         from streamproc.backtest import Backtest
 
-        return Backtest(self._events(lines), catalogue, self.reference, settings.business_timezone)
+        return Backtest(self.events(lines), catalogue, self.reference, settings.business_timezone)
 
-    def _events(self, lines: Iterable[tuple[int, bytes]]) -> Iterator[bytes]:
+    def events(self, lines: Iterable[tuple[int, bytes]]) -> Iterator[bytes]:
+        """All lines but those of reference data, which are applied."""
         from streamproc.codec import Rejection, decode_reference
         from streamproc.events import EVENTS, REFERENCE
 
@@ -194,7 +200,8 @@ class _Lines:
         return number
 
 
-def _reference(settings: Settings, file: Path | None) -> Reference:
+def reference_of(settings: Settings, file: Path | None) -> Reference:
+    """Reference data of a file, if there is one."""
     from streamproc.backtest import load_reference
     from streamproc.facts.reference import Reference
     from streamproc.ingest.reference_file import load
@@ -215,12 +222,10 @@ def _times(test: core.Backtest, times: Sequence[int | None]) -> list[int]:
     return sorted({end_ms if time_ms is None else time_ms for time_ms in times})
 
 
-def _print(as_of_ms: int, rows: list[dict[str, Any]], output: Format) -> None:
+def _print(as_of_ms: int, rows: list[dict[str, Any]]) -> None:
     from streamproc.outputs.topics import rfc3339
 
-    if output is Format.JSON:
-        show.json_lines(rows)
-    elif rows:
+    if rows:
         show.console().print(show.value_rows(rows, f"as of {show.time_text(rfc3339(as_of_ms))}"))
     else:
         show.note(f"no values as of {show.time_text(rfc3339(as_of_ms))}")

@@ -76,17 +76,17 @@ def quality(
 
 
 def _of_file(settings: Settings, file: str, reference: Path | None) -> Counts:
-    from streamproc.cli.backtest import events_of, reference_of
+    from streamproc.cli.backtest import Lines, reference_of
     from streamproc.quality import of_file
 
     known = reference_of(settings, reference)
     with show.progress(with_total=size_of(file) is not None) as progress, open_input(file, twice=True) as lines:
         task = progress.add_task("Reading", total=size_of(file))
-        for _ in events_of(numbered(lines), known):  # reference data count wherever they are
+        for _ in Lines(known).events(numbered(lines)):  # reference data count wherever they are
             pass
         lines.seek(0)
         read = numbered(lines, lambda count: progress.advance(task, count))
-        return of_file(events_of(read, known), known)
+        return of_file(Lines(known).events(read), known)
 
 
 def _of_workers(settings: Settings, urls: list[str] | None) -> Counts:
@@ -110,7 +110,9 @@ def _fetch(url: str, headers: dict[str, str]) -> str:
         with urlopen(Request(url, headers=headers), timeout=TIMEOUT_S) as response:
             page: bytes = response.read()
     except HTTPError as error:
-        todo = "set STREAMPROC_HTTP_TOKEN, or user and password" if error.code == 401 else "expected /metrics of a worker"
+        todo = (
+            "set STREAMPROC_HTTP_TOKEN, or user and password" if error.code == 401 else "expected /metrics of a worker"
+        )
         raise CliError(f"{url}: answered {error.code} {error.reason}: {todo}") from None
     except OSError as error:
         why = getattr(error, "reason", error)

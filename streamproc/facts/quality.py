@@ -26,7 +26,7 @@ _LABEL = 64  # characters of a source that are kept
 PLACING = frozenset(
     (
         "call.logged", "meeting.booked", "meeting.held", "message.sent", "webinar.registered", "research.logged",
-        "lead.created", "deal.created", "email.sent", "lead.offered", "order.placed", "subscription.started",
+        "lead.created", "deal.created", "email.sent", "order.placed", "subscription.started",
     )
 )  # fmt: skip
 DIMENSIONS = ("rep", "team", "region", "product", "campaign")  # whose absence is counted

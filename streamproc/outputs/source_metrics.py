@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from collections import Counter as Counts
+from collections.abc import Callable
 from typing import NamedTuple
 
 from prometheus_client import Counter
