@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 ARGS ?=
 
-.PHONY: help install demo test test-faults test-year lint bench bench-memory bench-recovery bench-rebalance soak schemas build constraints clean
+.PHONY: help install demo test test-faults test-year lint bench bench-memory bench-recovery bench-rebalance soak schemas docs build constraints clean
 
 help:
 	@printf '%s\n' \
@@ -19,6 +19,7 @@ help:
 	  'make bench-rebalance  how long partitions pause when workers come and go (about two minutes)' \
 	  'make soak         memory and lag over half an hour at half of the greatest rate' \
 	  'make schemas      write the JSON schemas of the events into schemas/' \
+	  'make docs         write what docs/kpis.md says about each KPI' \
 	  'make build        a wheel in dist/' \
 	  'make constraints  pin the installed versions in constraints.txt' \
 	  'make clean        remove .venv, dist and all caches'
@@ -63,6 +64,9 @@ soak: .venv/.installed-dev
 
 schemas: install
 	$(BIN)/python -m streamproc.schemas
+
+docs: install
+	$(BIN)/python -m streamproc.kpi_docs
 
 build: install
 	@echo 'Building the wheel (some seconds) ...'

@@ -20,6 +20,7 @@ from streamproc.facts.activity import event_facts
 from streamproc.facts.derived import Derived, derive
 from streamproc.facts.entities import Entities
 from streamproc.facts.fact import Fact
+from streamproc.facts.quality import Quality
 from streamproc.facts.records import record_facts
 from streamproc.facts.reference import Reference
 from streamproc.facts.reject_limit import RejectLimit
@@ -90,7 +91,10 @@ class Rejected(NamedTuple):
 
 @dataclass
 class FactsCut:
-    """Outputs and changed state of stage 1 since the last cut. `counts`: what happened, by kind and labels."""
+    """Outputs and changed state of stage 1 since the last cut. `counts`: what happened, by kind and labels.
+
+    `quality`: the same by source, as in `facts.quality`.
+    """
 
     changelog: State
     partials: list[tuple[str, bytes]]
@@ -98,6 +102,7 @@ class FactsCut:
     rejected: list[Rejected]
     clock: bytes | None
     counts: Counter[tuple[str, ...]]
+    quality: Counter[tuple[str, ...]]
 
 
 @dataclass
@@ -120,7 +125,8 @@ class FactsStage:
     ) -> None:
         self.reference = reference
         self.limit = RejectLimit(reject_limit)
-        self.entities = Entities(reference, max_entities)
+        self.quality = Quality()
+        self.entities = Entities(reference, max_entities, self.quality)
         self.seen = Seen()
         self.sums = Sums(catalogue.dimensions)
         self.max_event_ms = -1
@@ -149,6 +155,7 @@ class FactsStage:
                 self._on_event(event, record)
             else:
                 self._counts["duplicate", record.topic] += 1
+                self.quality.repeated(event)
         for fact, times in self.entities.differences():
             self._emit(fact, times)
         self.entities.shed()
@@ -178,7 +185,7 @@ class FactsStage:
         if state and self._version != STATE_VERSION:
             state.append((VERSION, _pack(STATE_VERSION)))
             self._version = STATE_VERSION
-        cut = FactsCut(state, partials, self._derived, self._rejected, clock, self._counts)
+        cut = FactsCut(state, partials, self._derived, self._rejected, clock, self._counts, self.quality.take())
         self._derived, self._rejected, self._forgotten, self._counts = [], [], [], Counter()
         self._oldest, self._clocked = None, self.max_event_ms
         return cut
@@ -216,6 +223,7 @@ class FactsStage:
         self.max_event_ms = max(self.max_event_ms, time_ms)
         if self._oldest is None or record.timestamp < self._oldest.arrival_ms:
             self._oldest = Arrival(record.timestamp, time_ms)
+        self.quality.taken(event, time_ms, record.timestamp, self.reference)
         for fact in (*event_facts(event, time_ms, self.reference), *record_facts(event, time_ms, self.reference)):
             self._emit(fact, 1)
         if (derived := derive(event)) is not None:
@@ -246,6 +254,7 @@ class FactsStage:
 
     def _reject(self, record: Record, wrong: Rejection) -> None:
         self._counts["rejected", record.topic, wrong.reason] += 1
+        self.quality.rejected(record.value, record.topic, wrong.reason)
         self.limit.rejected(record.topic, record.partition, wrong.reason)
         headers = {
             "reason": wrong.reason,

@@ -98,6 +98,7 @@ class FactsTask:
 
     def _committed(self, cut: FactsCut) -> None:
         _count(self.metrics, cut.counts)
+        self.metrics.sources.add(cut.quality)
         self._shedding.add(cut.counts["shed", "entities"], self.partition, time.monotonic())
         if cut.partials:
             self.metrics.published_total.labels(self.partials).inc(len(cut.partials))

@@ -152,9 +152,10 @@ class EventLines:
     def backtest(self, lines: Iterable[tuple[int, bytes]], catalogue: Catalogue, settings: Settings) -> core.Backtest:
         from streamproc.backtest import Backtest
 
-        return Backtest(self._events(lines), catalogue, self.reference, settings.business_timezone)
+        return Backtest(self.events(lines), catalogue, self.reference, settings.business_timezone)
 
-    def _events(self, lines: Iterable[tuple[int, bytes]]) -> Iterator[bytes]:
+    def events(self, lines: Iterable[tuple[int, bytes]]) -> Iterator[bytes]:
+        """All lines but those of reference data, which are applied."""
         from streamproc.codec import Rejection, decode_reference
         from streamproc.events import EVENTS, REFERENCE
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from streamproc.cli import arguments, show
+from streamproc.cli import arguments, show, views
 from streamproc.cli.errors import CliError
 from streamproc.cli.options import Currency, Format, Output, examples, make_settings
 
@@ -48,12 +48,38 @@ def show_(
 def check(currency: Currency = None) -> None:
     """Check the declarations of all KPIs; every mistake is told."""
     from streamproc.kpis import check as checks
+    from streamproc.kpis import views as role_views
 
-    found = _catalogue(currency).kpis
-    problems = checks.check(found)
+    settings = make_settings(currency=currency)
+    found = _catalogue(currency)
+    problems = checks.check(found.kpis) + role_views.check(role_views.views(settings.currency), found)
     if problems:
         raise CliError(*problems)
-    show.note(f"{len(found)} KPIs, all right")
+    show.note(f"{len(found.kpis)} KPIs, all right")
+
+
+@kpis.command("views", epilog=examples("streamproc kpis views", "streamproc kpis views team_lead --lang de"))
+def views_(
+    role: Annotated[str | None, typer.Argument(metavar="ROLE", help="Only the view of this role, KPI by KPI.")] = None,
+    lang: views.Language = views.Lang.EN,
+    currency: Currency = None,
+    output: Output = Format.TABLE,
+) -> None:
+    """The headline KPIs of each role; `streamproc values --view ROLE` shows their values."""
+    from streamproc.kpis.views import views as all_views
+
+    money = make_settings(currency=currency).currency
+    found = list(all_views(money).values()) if role is None else [views.known_view(role, money, "ROLE")]
+    rows = [views.row(view, _catalogue(currency), lang) for view in found]
+    if output is Format.JSON:
+        show.json_lines(rows)
+    elif role is None:
+        overview = [(row["role"], row["title"], ", ".join(row["groups"]), row["means"]) for row in rows]
+        show.console().print(show.table(("role", "title", "groups", "what it says"), overview))
+    else:
+        (row,) = rows
+        cells = [(one["kpi"], one["title"], one["window"] or show.NOTHING, one["means"]) for one in row["kpis"]]
+        show.console().print(show.table(("KPI", "title", "window", "what it says"), cells, title=row["title"]))
 
 
 def _catalogue(currency: str | None) -> Catalogue:
@@ -72,6 +98,7 @@ def _row(kpi: Kpi) -> dict[str, Any]:
         "kind": type(kpi).__name__,
         "unit": kpi.unit,
         "means": kpi.means,
+        "means_de": kpi.means_de,
         "formula": kpi.formula,
         "events": list(kpi.events),
         "groups": ["company", *kpi.by],

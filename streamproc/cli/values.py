@@ -6,11 +6,13 @@ import json
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from streamproc.cli import arguments, show
+from streamproc.cli import arguments, show, views
+from streamproc.cli.errors import wrong_use
 from streamproc.cli.options import (
     Bootstrap,
     Currency,
@@ -28,11 +30,27 @@ from streamproc.cli.options import (
 
 if TYPE_CHECKING:
     from streamproc.bus.connection import Broker
+    from streamproc.kpis.kpi import Catalogue
+    from streamproc.kpis.views import View
     from streamproc.windows.calendar import Calendar
 
 TOPIC = "kpi.values"
 KEYS = ("kpi", "group", "window", "value", "numerator", "denominator", "n", "unit", "window_start", "as_of")
 Row = dict[str, Any]
+
+ShowTable = Callable[[list[Row]], None]
+
+Where = Annotated[
+    list[str] | None,
+    typer.Option("--where", metavar="GROUP", help="Only this group: rep=ann, or company (repeatable)."),
+]
+Reps = Annotated[list[str] | None, typer.Option("--rep", metavar="NAME", help="Short for --where rep=NAME.")]
+Teams = Annotated[list[str] | None, typer.Option("--team", metavar="NAME", help="Short for --where team=NAME.")]
+Role = Annotated[
+    str | None,
+    typer.Option("--view", metavar="ROLE", help="Headline KPIs of a role (`kpis views`), groups side by side."),
+]
+Follow = Annotated[bool, typer.Option("--follow", help="Go on with changes as they come, until Ctrl-C.")]
 
 cli = typer.Typer()
 
@@ -42,34 +60,49 @@ cli = typer.Typer()
         "streamproc values --kpi win_ratio --where rep=ann",
         "streamproc values --where company --window 7d --format json",
         "streamproc values --kpi calls --follow",
+        "streamproc values --view rep --rep ann",
+        "streamproc values --view team_lead --team dach-1 --lang de",
     )
 )
 def values(
     kpi: Kpis = None,
-    where: Annotated[
-        list[str] | None,
-        typer.Option("--where", metavar="GROUP", help="Only this group: rep=ann, or company (repeatable)."),
-    ] = None,
+    where: Where = None,
+    rep: Reps = None,
+    team: Teams = None,
     window: Windows = None,
-    follow: Annotated[bool, typer.Option("--follow", help="Go on with changes as they come, until Ctrl-C.")] = False,
+    view: Role = None,
+    lang: views.Language = views.Lang.EN,
+    follow: Follow = False,
     currency: Currency = None,
     timezone: Timezone = None,
     bootstrap_servers: Bootstrap = None,
     output: Output = Format.TABLE,
 ) -> None:
-    """KPI values as the workers last published them."""
+    """KPI values as the workers last published them.
+
+    A view shows a rep beside the team and the company; for a team, its reps, too, as the reference data have them.
+    """
     settings = make_settings(bootstrap_servers=bootstrap_servers, currency=currency, business_timezone=timezone)
     set_up_logging()
     from streamproc.kpis.catalogue import catalogue
     from streamproc.windows.calendar import Calendar
 
-    wanted = Wanted(
-        set(arguments.known_kpis(kpi, catalogue(settings.currency))),
-        set(arguments.groups(where)),
-        set(arguments.known_windows(window)),
+    found, to = catalogue(settings.currency), broker(settings)
+    groups = arguments.groups(
+        [*(where or ()), *(f"rep={name}" for name in rep or ()), *(f"team={name}" for name in team or ())]
     )
+    if view is None:
+        wanted = Wanted(set(arguments.known_kpis(kpi, found)), set(groups), set(arguments.known_windows(window)))
+        show_table = _table
+    elif kpi or window:
+        raise wrong_use("--view: says which KPIs and windows; leave out --kpi and --window")
+    else:
+        shown = views.known_view(view, settings.currency, "--view")
+        columns = views.side_by_side(shown, groups, run_async(views.read_members(to)) if groups else [])
+        wanted = Wanted(set(), set(columns), set(), frozenset(shown.headlines))
+        show_table = partial(_view_table, shown, found, columns, lang)
     board = Board(Calendar(settings.business_timezone), wanted)
-    run_async(_read(broker(settings), board, follow, lambda rows, first: _print(rows, first, output)))
+    run_async(_read(to, board, follow, lambda rows, first: _print(rows, first, output, show_table)))
 
 
 @dataclass(frozen=True)
@@ -79,6 +112,7 @@ class Wanted:
     kpis: set[str]
     groups: set[str]
     windows: set[str | None]
+    headlines: frozenset[tuple[str, str | None]] = frozenset()  # of a view: KPI and window
 
     def has(self, row: Row) -> bool:
         group = "=".join(next(iter(row["group"].items()))) if row["group"] else ""
@@ -86,6 +120,7 @@ class Wanted:
             (not self.kpis or row["kpi"] in self.kpis)
             and (not self.groups or group in self.groups)
             and (not self.windows or row["window"] in self.windows)
+            and (not self.headlines or (row["kpi"], row["window"]) in self.headlines)
         )
 
 
@@ -157,7 +192,7 @@ async def _read(to: Broker, board: Board, follow: bool, show_rows: Callable[[lis
                 board.ceased.clear()
 
 
-def _print(rows: list[Row], first: bool, output: Format) -> None:
+def _print(rows: list[Row], first: bool, output: Format, show_table: ShowTable) -> None:
     if output is Format.JSON:
         show.json_lines(rows)
     elif not first:
@@ -171,5 +206,16 @@ def _print(rows: list[Row], first: bool, output: Format) -> None:
     elif not rows:
         show.note("no values yet: run `streamproc worker`, and see that events come in")
     else:
-        oldest = min(row["as_of"] for row in rows)
-        show.console().print(show.value_rows(rows, f"as of {show.time_text(oldest)}"))
+        show_table(rows)
+
+
+def _table(rows: list[Row]) -> None:
+    show.console().print(show.value_rows(rows, _as_of(rows)))
+
+
+def _view_table(view: View, catalogue: Catalogue, groups: list[str], lang: views.Lang, rows: list[Row]) -> None:
+    show.console().print(views.table(view, catalogue, groups, rows, lang, _as_of(rows)))
+
+
+def _as_of(rows: list[Row]) -> str:
+    return f"as of {show.time_text(min(row['as_of'] for row in rows))}"

@@ -19,6 +19,7 @@ from streamproc.facts.deals import Deal
 from streamproc.facts.fact import Fact, difference
 from streamproc.facts.leads import Lead
 from streamproc.facts.outreach import Outreach
+from streamproc.facts.quality import Origin, Quality, origin
 from streamproc.facts.reference import Reference
 from streamproc.facts.seen import HORIZON_DAYS
 
@@ -47,11 +48,12 @@ _FAMILIES = {row.name: row.subject.partition("/")[0] for row in EVENTS.values()}
 
 
 class _Packed(msgspec.Struct, array_like=True):
-    """An entity's record in the changelog. The first release wrote none of the last field."""
+    """An entity's record in the changelog. The first release wrote neither of the last fields."""
 
     day: int  # of the last arrival
     life: msgspec.Raw
     orphan: bool | None = None
+    origin: Origin | None = None  # of the last event, for orphans
 
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -66,9 +68,10 @@ class Entities:
     `max_entities`: cap on their number, 0 never; see `shed`.
     """
 
-    def __init__(self, reference: Reference, max_entities: int = 0) -> None:
+    def __init__(self, reference: Reference, max_entities: int = 0, quality: Quality | None = None) -> None:
         self.reference = reference
         self.max_entities = max_entities
+        self.quality = quality or Quality()  # told of orphans and anomalies
         self.orphans = 0  # dropped so far, those of `shed_entities` apart
         self.shed_entities = 0
         # (family, orphan?) → subject → packed, in the order of last arrival
@@ -76,6 +79,7 @@ class Entities:
         self._touched: dict[str, int] = {}  # day of last arrival of those that are not on a shelf
         self._lives: dict[str, Life] = {}  # of all that were touched, and of some others
         self._before: dict[str, list[Fact]] = {}
+        self._senders: dict[str, tuple[str, str]] = {}  # source and type of the last event of those touched
         self._dirty: set[str] = set()
 
     def __len__(self) -> int:
@@ -96,12 +100,16 @@ class Entities:
         if subject not in self._before:
             self._before[subject] = life.facts(self.reference)
         self._touched[subject] = max(day, self._touched[subject])
+        self._senders[subject] = (event.source, event.type)
         life.apply(event, time_ms, self.reference)
 
     def differences(self) -> Iterator[tuple[Fact, int]]:
         """What changed since the last call, as facts with a signed number of times."""
         for subject, before in self._before.items():
-            yield from difference(before, self._lives[subject].facts(self.reference))
+            for fact, times in difference(before, self._lives[subject].facts(self.reference)):
+                if times > 0 and fact.name.startswith("anomaly/"):
+                    self.quality.anomaly(origin(*self._senders[subject]), fact.name[8:], times)
+                yield fact, times
         self._before.clear()
 
     def expire(self, arrival_ms: int) -> None:
@@ -115,7 +123,9 @@ class Entities:
             keep_days = HORIZON_DAYS if orphan else LIVES[family].keep_days
             gone = list(takewhile(lambda one: _unpack(one[1]).day + keep_days <= today, shelf.items()))  # noqa: B023
             self._drop(shelf, [subject for subject, _ in gone])
-            self.orphans += orphan * len(gone)
+            if orphan:
+                self.orphans += len(gone)
+                self.quality.orphans(_unpack(packed).origin for _, packed in gone)
 
     def shed(self) -> None:
         """Forget down to 99 % of the cap, where there are more: those first that nothing has arrived for longest.
@@ -139,6 +149,7 @@ class Entities:
         self._put_back()
         records = [(subject, self._packed(subject)) for subject in self._dirty]
         self._dirty.clear()
+        self._senders.clear()
         for subject in list(islice(self._lives, max(0, len(self._lives) - _DECODED))):
             del self._lives[subject]
         return records
@@ -170,7 +181,8 @@ class Entities:
         for subject, day in self._touched.items():
             life = self._lives[subject]
             orphan = life.orphan
-            self._shelves[subject.partition("/")[0], orphan][subject] = _encode((day, life, orphan))
+            record = (day, life, orphan, origin(*self._senders[subject])) if orphan else (day, life, orphan)
+            self._shelves[subject.partition("/")[0], orphan][subject] = _encode(record)
         self._dirty.update(self._touched)
         self._touched.clear()
 

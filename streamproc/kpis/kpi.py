@@ -71,6 +71,7 @@ class Kpi:
     unit: str
     title_de: str
     title_en: str
+    means_de: str = ""  # `means` in German; "" where nobody has written it
 
     reads_previous = False
     reads_reps = False

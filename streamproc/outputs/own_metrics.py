@@ -24,6 +24,7 @@ from prometheus_client.openmetrics.exposition import generate_latest as generate
 from streamproc.codec import REASONS
 from streamproc.events import EVENT_TOPICS, EVENTS
 from streamproc.outputs.prometheus import EOF, KpiExposition
+from streamproc.outputs.source_metrics import SourceMetrics
 
 PREFIX = "streamproc"
 # A late event counts (as a correction), or it is older than the longest window and goes to the rejected ones.
@@ -49,6 +50,7 @@ class OwnMetrics:
         self._lock = threading.Lock()
         self._dropped = 0
         self._events()
+        self.sources = SourceMetrics(self._counter)
         self._durations()
         self._progress()
         self._workings()

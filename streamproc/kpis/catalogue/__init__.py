@@ -1,13 +1,25 @@
-"""The built-in catalogue: every KPI is one declaration here."""
+"""The built-in KPIs: declarations only."""
 
-from streamproc.kpis.catalogue import activity, customers, leads, outreach, pipeline, revenue, surveys, web
-from streamproc.kpis.kpi import Catalogue
+from streamproc.kpis.catalogue import activity, customers, german, leads, outreach, pipeline, revenue, surveys, web
+from streamproc.kpis.kpi import Catalogue, Kpi
 
-AREAS = (activity, outreach, leads, pipeline, revenue, customers, surveys, web)
-MONEY_AREAS = (leads, pipeline, revenue, customers)
+
+def areas(currency: str = "EUR") -> dict[str, tuple[Kpi, ...]]:
+    """All built-in KPIs by area; money KPIs carry the reporting currency in their name."""
+    money = currency.lower()
+    found = {
+        "Activity": activity.KPIS,
+        "Outreach": outreach.KPIS,
+        "Leads and partners": (*leads.KPIS, *leads.money_kpis(money)),
+        "Pipeline and deals": (*pipeline.KPIS, *pipeline.money_kpis(money)),
+        "Revenue": (*revenue.KPIS, *revenue.money_kpis(money)),
+        "Customers": (*customers.KPIS, *customers.money_kpis(money)),
+        "Surveys": surveys.KPIS,
+        "Web": web.KPIS,
+    }
+    return {area: german.explained(kpis, money) for area, kpis in found.items()}
 
 
 def catalogue(currency: str = "EUR") -> Catalogue:
-    """All built-in KPIs; money KPIs carry the reporting currency in their name."""
-    kpis = [kpi for area in AREAS for kpi in area.KPIS]
-    return Catalogue((*kpis, *(kpi for area in MONEY_AREAS for kpi in area.money_kpis(currency.lower()))))
+    """The same as one catalogue."""
+    return Catalogue(tuple(kpi for kpis in areas(currency).values() for kpi in kpis))
