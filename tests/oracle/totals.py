@@ -144,11 +144,11 @@ def _columns(ordered: list[Found]) -> dict[str, list[Any]]:
 
 def _grouped(table: str) -> str:
     """Every row once for the company and once for each of its dimensions, as far as needed."""
-    parts = [("", "''"), *((dim, f"'{dim}=' || {dim}") for dim in ALL_DIMS)]
-    return " UNION ALL ".join(
-        f"SELECT {table}.*, {group} AS group_name FROM {table} JOIN needed USING (name) WHERE dimension = '{dim}'"
-        + (f" AND {dim} IS NOT NULL" if dim else "")
-        for dim, group in parts
+    dims = ", ".join(ALL_DIMS)
+    return (
+        f"SELECT * EXCLUDE ({dims}), '' AS group_name FROM {table} UNION ALL BY NAME "
+        "SELECT * EXCLUDE (dimension, member), dimension || '=' || member AS group_name "
+        f"FROM (UNPIVOT {table} ON {dims} INTO NAME dimension VALUE member) JOIN needed USING (name, dimension)"
     )
 
 
