@@ -59,7 +59,8 @@ def test_what_may_have_any_subject_is_no_event_of_its_life(kind: str, data: dict
 
 
 @pytest.mark.parametrize(
-    ("kind", "days"), [("email.sent", 97), ("message.sent", 97), ("meeting.booked", 97), ("deal.created", 800), ("customer.won", 800)]
+    ("kind", "days"),
+    [("email.sent", 97), ("message.sent", 97), ("meeting.booked", 97), ("deal.created", 800), ("customer.won", 800)],
 )
 def test_entities_are_dropped_when_nothing_has_arrived_for_long(kind: str, days: int) -> None:
     entities = Entities(Reference())
