@@ -127,6 +127,20 @@ def test_reps_differ(history):
     assert max(won.values()) > 2 * min(won[rep] for rep in set(owner.values()))
 
 
+def test_a_win_carries_the_deals_record_as_it_is_then(history):
+    said = defaultdict(dict)
+    names = ("rep", "product", "lead_source", "campaign", "account", "segment", "customer", "lead")
+    wins = 0
+    for event in history:
+        if event.type.startswith("deal."):
+            own = {name: value for name in names if (value := getattr(event.data, name)) is not None}
+            if event.type == "deal.won":
+                assert own == said[event.data.deal]
+                wins += 1
+            said[event.data.deal] |= own
+    assert wins > 100
+
+
 def test_every_life_begins_with_its_beginning(history):
     first = {}
     for event in history:
