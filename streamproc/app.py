@@ -131,7 +131,8 @@ class Worker:
         return FactsTask(partition, stage, self.metrics, self.partials, self.partitions, self.settings.clock == "wall")
 
     def _new_kpis(self, partition: int) -> TaskStage:
-        stage = KpisStage(self.catalogue, Calendar(self.settings.business_timezone), self.settings.max_groups)
+        calendar = Calendar(self.settings.business_timezone)
+        stage = KpisStage(self.catalogue, calendar, self.settings.max_groups, self.reference)
         return KpisTask(partition, stage, self.metrics, self.exposition, self.settings.clock == "wall")
 
     def _drop_kpis(self, partition: int) -> None:

@@ -63,7 +63,7 @@ class Backtest:
 
     def __init__(self, lines: Iterable[bytes], catalogue: Catalogue, reference: Reference, zone: str = "UTC") -> None:
         self.facts = FactsStage(catalogue, reference)
-        self.kpis = KpisStage(catalogue, Calendar(zone))
+        self.kpis = KpisStage(catalogue, Calendar(zone), reference=reference)
         self.lines, self.bad = _in_order(lines)
         self.facts.on_batch(self.bad, None)
         self._done = 0  # lines fed so far
@@ -105,10 +105,10 @@ class Backtest:
     def _feed(self, lines: list[Line]) -> None:
         for start in range(0, len(lines) or 1, 10_000):
             self.facts.on_batch(lines[start : start + 10_000], None)
-            cut = self.facts.take_cut()
-            if cut is not None:
+            while (cut := self.facts.take_cut()) is not None:
                 self.counts += cut.counts
                 self.kpis.on_batch([_Partial(group.encode(), value) for group, value in cut.partials])
+                self.facts.on_batch([Line(one.value, 0, one.key, one.topic) for one in cut.derived], None)
 
 
 def _in_order(lines: Iterable[bytes]) -> tuple[list[Line], list[Line]]:

@@ -17,6 +17,7 @@ import msgspec
 from streamproc.codec import FUTURE_MS, Rejection, decode
 from streamproc.events import Event
 from streamproc.facts.activity import event_facts
+from streamproc.facts.derived import Derived, derive
 from streamproc.facts.entities import Entities
 from streamproc.facts.fact import Fact
 from streamproc.facts.reference import Reference
@@ -26,7 +27,7 @@ from streamproc.facts.sums import Sums
 from streamproc.kpis.evaluate import Evaluator, Series
 from streamproc.kpis.kpi import Catalogue, KpiValue
 from streamproc.windows.aggregates import load
-from streamproc.windows.calendar import DAY_MS, Calendar, next_minute
+from streamproc.windows.calendar import DAY_MS, MINUTE_MS, Calendar, next_minute
 from streamproc.windows.slices import SliceKey, Slices
 
 CLOCK = "clock"  # key of the clock record in `kpi.partials` and in both changelogs
@@ -92,6 +93,7 @@ class FactsCut:
 
     changelog: State
     partials: list[tuple[str, bytes]]
+    derived: list[Derived]
     rejected: list[Rejected]
     clock: bytes | None
     counts: Counter[tuple[str, ...]]
@@ -123,6 +125,7 @@ class FactsStage:
         self.max_event_ms = -1
         self._oldest: Arrival | None = None
         self._rejected: list[Rejected] = []
+        self._derived: list[Derived] = []
         self._forgotten: list[str] = []
         self._counts: Counter[tuple[str, ...]] = Counter()
         self.lateness_ms = 0  # largest of the last batch: arrival after happening
@@ -165,7 +168,7 @@ class FactsStage:
         state += [(f"seen/{key}", value) for key, value in self.seen.take_dirty()]
         partials = self.sums.take()
         self._count_dropped()
-        if not (state or partials or self._rejected or self._counts):
+        if not (state or partials or self._derived or self._rejected or self._counts):
             return None
         clock = None
         if partials or self.max_event_ms > self._clocked:
@@ -174,8 +177,8 @@ class FactsStage:
         if state and self._version != STATE_VERSION:
             state.append((VERSION, _pack(STATE_VERSION)))
             self._version = STATE_VERSION
-        cut = FactsCut(state, partials, self._rejected, clock, self._counts)
-        self._rejected, self._forgotten, self._counts = [], [], Counter()
+        cut = FactsCut(state, partials, self._derived, self._rejected, clock, self._counts)
+        self._derived, self._rejected, self._forgotten, self._counts = [], [], [], Counter()
         self._oldest, self._clocked = None, self.max_event_ms
         return cut
 
@@ -214,6 +217,8 @@ class FactsStage:
             self._oldest = Arrival(record.timestamp, time_ms)
         for fact in event_facts(event, time_ms, self.reference):
             self._emit(fact, 1)
+        if (derived := derive(event)) is not None:
+            self._derived.append(derived)
         self.entities.apply(event, time_ms, record.timestamp)
 
     def _count_dropped(self) -> None:
@@ -265,10 +270,12 @@ class KpisStage:
     catalogue: Catalogue
     calendar: Calendar = field(default_factory=Calendar)
     max_groups: int = 0  # cap on the number of groups, 0 never
+    reference: Reference = field(default_factory=Reference)
 
     def __post_init__(self) -> None:
         self.slices = Slices(self.calendar, MAX_AGE_MS)
-        self.evaluator = Evaluator(self.catalogue, self.slices)
+        self.evaluator = Evaluator(self.catalogue, self.slices, self.reference)
+        self._looked_up = (-1, -1)  # clock and version of the reference data when it was last looked into
         self._restored: list[KpiValue] = []  # values of the restored state, to be published again
         self.event_clock_ms = 0  # the next whole minute after the latest event of any facts task
         self._clocked = 0
@@ -295,6 +302,7 @@ class KpisStage:
     def on_tick(self, clock_ms: int) -> None:
         """Slide the windows to the clock: the wall's, or `event_clock_ms`."""
         self.slices.advance(clock_ms)
+        self._look_up()
 
     def take_cut(self) -> KpisCut | None:
         """Everything since the last cut; None if neither state nor a value nor the clock's minute changed."""
@@ -323,7 +331,15 @@ class KpisStage:
         self._clocked = clock_ms
         slices = ((_parse_key(key), value) for key, value in state.items() if "/" in key)
         self.slices.restore(clock_ms, slices)
+        self._look_up()
         self._restored, _ = self.evaluator.changed()  # so that a series that ceases next is known to have been there
+
+    def _look_up(self) -> None:
+        """Once a minute, and when reference data came."""
+        now = (self.slices.clock_ms // MINUTE_MS, self.reference.version)
+        if now != self._looked_up:
+            self._looked_up = now
+            self.evaluator.look_up()
 
     def _is_shed(self, group: str) -> bool:
         groups = self.slices.groups

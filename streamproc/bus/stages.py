@@ -84,6 +84,7 @@ class FactsTask:
         outputs = [Output(self.partials, self._route(group), group.encode(), value) for group, value in cut.partials]
         if cut.clock is not None:
             outputs += [Output(self.partials, q, CLOCK.encode(), cut.clock) for q in range(self.partitions)]
+        outputs += [Output(d.topic, partition_of(d.key, self.partitions), d.key, d.value) for d in cut.derived]
         outputs += [Output(REJECTED, self.partition, r.key or b"", r.value, r.headers) for r in cut.rejected]
         return Cut(cut.changelog, outputs, lambda: self._committed(cut))
 
@@ -100,6 +101,8 @@ class FactsTask:
         self._shedding.add(cut.counts["shed", "entities"], self.partition, time.monotonic())
         if cut.partials:
             self.metrics.published_total.labels(self.partials).inc(len(cut.partials))
+        for derived in cut.derived:
+            self.metrics.published_total.labels(derived.topic).inc()
         if cut.rejected:
             self.metrics.published_total.labels(REJECTED).inc(len(cut.rejected))
         last_ms = self.stage.max_event_ms

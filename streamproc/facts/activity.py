@@ -6,7 +6,7 @@ from msgspec import Struct
 
 from streamproc.event_data import Meeting
 from streamproc.events import Event
-from streamproc.facts.dims import Roster, pack, resolve
+from streamproc.facts.dims import Roster, merge, pack, resolve
 from streamproc.facts.fact import Fact, hash64
 
 _TOUCHING = frozenset(("call.logged", "email.sent", "meeting.held", "message.sent"))
@@ -51,9 +51,7 @@ class MeetingLife(Struct, array_like=True, tag="m"):
         if self.held is None:
             return []
         booked, held = (self.booked[3] if self.booked else {}), self.held[3]
-        if "rep" in held and held["rep"] != booked.get("rep"):  # another rep's team is not that of who booked
-            booked = {name: value for name, value in booked.items() if name not in ("team", "region")}
-        return [Fact("meeting_held", self.held[0], 1, pack({**booked, **held}))]
+        return [Fact("meeting_held", self.held[0], 1, pack(merge(booked, held)))]
 
     @property
     def orphan(self) -> bool:

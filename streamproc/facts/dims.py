@@ -7,7 +7,7 @@ from typing import Protocol
 from streamproc.event_data import Dims as Data
 from streamproc.facts.fact import DIMENSIONS, Dims
 
-_OWN = DIMENSIONS[:-1]  # deal_stage is not in the data; it comes from the deal's life
+_OWN = DIMENSIONS[:-2]  # stages are not in the data; they come from the lives of deals and leads
 _INDEX = {name: index for index, name in enumerate(DIMENSIONS)}
 
 
@@ -28,6 +28,13 @@ def resolve(data: Data, time_ms: int, roster: Roster, channel: str | None = None
     if channel and "channel" not in found:
         found["channel"] = channel
     return found
+
+
+def merge(base: dict[str, str], own: dict[str, str]) -> dict[str, str]:
+    """Dimensions of an event, with what it lacks from its entity. Another rep's team and region are not taken over."""
+    if "rep" in own and own["rep"] != base.get("rep"):
+        base = {name: value for name, value in base.items() if name not in ("team", "region")}
+    return {**base, **own}
 
 
 def pack(dims: dict[str, str]) -> Dims:

@@ -26,8 +26,17 @@ class Kind(Enum):
 FACTS: dict[str, Kind] = {
     # activities
     "call": Kind.COUNT,
+    "call_connected": Kind.COUNT,
     "meeting_held": Kind.COUNT,
+    "meeting_demo": Kind.COUNT,
+    "meeting_onboarding": Kind.COUNT,
+    "meeting_video": Kind.COUNT,
     "contact_touched": Kind.DISTINCT,
+    "webinar_registered": Kind.COUNT,
+    "webinar_showed_up": Kind.COUNT,  # at the registration
+    "webinar_attended": Kind.COUNT,
+    "research": Kind.SUM,  # milliseconds
+    "reply_received": Kind.COUNT,  # at the reply, unlike email_replied and message_replied
     # e-mail: everything at the time of sending, but the response time at the reply
     "email_sent": Kind.COUNT,
     "email_reached": Kind.COUNT,
@@ -35,6 +44,8 @@ FACTS: dict[str, Kind] = {
     "email_opened": Kind.COUNT,
     "email_clicked": Kind.COUNT,
     "email_replied": Kind.COUNT,
+    "email_machine_opened": Kind.COUNT,
+    "email_machine_clicked": Kind.COUNT,
     "email_response": Kind.DURATION,
     # messages: at the time of sending
     "message_sent": Kind.COUNT,
@@ -43,7 +54,8 @@ FACTS: dict[str, Kind] = {
     "deal_created": Kind.COUNT,
     "deal_won": Kind.COUNT,
     "deal_lost": Kind.COUNT,
-    "revenue": Kind.SUM,
+    "revenue": Kind.SUM,  # of deals won
+    "deal_cost": Kind.SUM,
     "sales_cycle": Kind.DURATION,
     "stage_entered": Kind.COUNT,
     "stage_advanced": Kind.COUNT,
@@ -54,9 +66,62 @@ FACTS: dict[str, Kind] = {
     "opportunities": Kind.LEVEL,
     "pipeline_value": Kind.LEVEL,
     "pipeline_weighted": Kind.LEVEL,
+    "pipeline_change": Kind.SUM,  # the changes of pipeline_value, so that a window knows its value at the start
+    # leads and partner offers
+    "lead_created": Kind.COUNT,
+    "lead_online": Kind.COUNT,
+    "lead_converted": Kind.COUNT,  # at the creation
+    "lead_stage_entered": Kind.COUNT,
+    "lead_mql": Kind.COUNT,
+    "lead_sal": Kind.COUNT,
+    "lead_sql": Kind.COUNT,
+    "lead_touch": Kind.DURATION,
+    "lead_offered": Kind.COUNT,
+    "lead_taken": Kind.COUNT,  # offers accepted, at the offer
+    "lead_accepted": Kind.COUNT,
+    "lead_fed_back": Kind.COUNT,  # at the acceptance
+    "lead_partner_won": Kind.COUNT,  # at the acceptance
+    "lead_acceptance": Kind.DURATION,
+    "lead_contact": Kind.DURATION,
+    "lead_handling": Kind.DURATION,
+    "leads_escalated": Kind.LEVEL,
+    # customers
+    "customer_new": Kind.COUNT,
+    "customer_ordered": Kind.COUNT,  # at the first order
+    "customer_reordered": Kind.COUNT,  # at the first order
+    "order_placed": Kind.COUNT,
+    "order_returned": Kind.COUNT,  # at the order
+    "order_revenue": Kind.SUM,
+    "order_cost": Kind.SUM,
+    "order_gap": Kind.DURATION,
+    "customers": Kind.LEVEL,
+    "subscriptions": Kind.LEVEL,
+    "mrr": Kind.LEVEL,
+    "customers_change": Kind.SUM,  # the changes of the level
+    "mrr_change": Kind.SUM,
+    "customers_lost": Kind.SUM,  # sums over [S, T) to those active at S and not at T (`facts.customers`)
+    "mrr_lost": Kind.SUM,
+    # costs, surveys, web
+    "cost_recorded": Kind.COUNT,
+    "cost_campaign": Kind.SUM,
+    "cost_sales": Kind.SUM,
+    "cost_marketing": Kind.SUM,
+    "cost_other": Kind.SUM,
+    "nps_answered": Kind.COUNT,
+    "nps_promoter": Kind.COUNT,
+    "nps_detractor": Kind.COUNT,
+    "enps_answered": Kind.COUNT,
+    "enps_promoter": Kind.COUNT,
+    "enps_detractor": Kind.COUNT,
+    "csat_answered": Kind.COUNT,
+    "csat_satisfied": Kind.COUNT,
+    "csat_score": Kind.SUM,  # 1/10,000 points of 5
+    "web_visit": Kind.COUNT,
+    "web_impression": Kind.COUNT,
+    "web_click": Kind.COUNT,
 }
 
-# Dimensions that facts may carry, in the order in which they are kept. `deal_stage` comes from a deal's life.
+# Dimensions that facts may carry, in the order in which they are kept. The last two come from lives of deals and leads.
 DIMENSIONS = (
     "rep",
     "team",
@@ -70,6 +135,7 @@ DIMENSIONS = (
     "segment",
     "variant",
     "deal_stage",
+    "lead_stage",
 )
 
 Dims = tuple[tuple[str, str], ...]  # (dimension, value) pairs in the order of DIMENSIONS, only those known

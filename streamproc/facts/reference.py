@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right, insort
+from collections import Counter
 from decimal import ROUND_HALF_EVEN, Context, Decimal
-from typing import Any, Generic, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
-from streamproc.event_data import FxRate, RepDefined, StageDefined, TeamDefined
+from streamproc.event_data import FxRate, RepDefined, StageDefined, Target, TeamDefined
 from streamproc.events import Event, to_ms
+from streamproc.facts.history import History
+from streamproc.facts.targets import Targets
 
 ALWAYS = -(2**62)  # a record without `valid_from` holds from the beginning
 _EXACT = Context(prec=80)  # wide enough that products are exact
 UNITS = 10_000  # money is kept in 1/10,000 of the reporting currency
-
-
-T = TypeVar("T")
 
 
 class Stage(NamedTuple):
@@ -27,45 +26,33 @@ class Stage(NamedTuple):
     qualified: bool = False
 
 
-class _History(Generic[T]):
-    """Values by the time they hold from. The latest definition for a time replaces an earlier one."""
-
-    def __init__(self) -> None:
-        self.times: list[int] = []
-        self.values: dict[int, T] = {}
-
-    def put(self, from_ms: int, value: T) -> None:
-        if from_ms not in self.values:
-            insort(self.times, from_ms)
-        self.values[from_ms] = value
-
-    def at(self, time_ms: int) -> T | None:
-        found = bisect_right(self.times, time_ms)
-        return self.values[self.times[found - 1]] if found else None
-
-
 class Reference:
     """Roster, stages and rates. `currency`: the reporting currency; `stages`: their order where none is defined."""
 
     def __init__(self, currency: str = "EUR", stages: tuple[str, ...] = ()) -> None:
         self.currency = currency
         self._order = {name: index for index, name in enumerate(stages)}
-        self._reps: dict[str, _History[RepDefined]] = {}
-        self._teams: dict[str, _History[TeamDefined]] = {}
-        self._rates: dict[str, _History[Decimal]] = {}
+        self._reps: dict[str, History[RepDefined]] = {}
+        self._teams: dict[str, History[TeamDefined]] = {}
+        self._rates: dict[str, History[Decimal]] = {}
         self._stages: dict[str, dict[str, StageDefined]] = {}
+        self.targets = Targets()
+        self.version = 0  # grows with everything applied
 
     def apply(self, event: Event) -> None:
         """Take in one event of `sales.reference`; kinds that are not kept here are ignored."""
         data = event.data
+        self.version += 1
         if isinstance(data, RepDefined):
-            self._reps.setdefault(data.rep, _History()).put(_from(data), data)
+            self._reps.setdefault(data.rep, History()).put(_from(data), data)
         elif isinstance(data, TeamDefined):
-            self._teams.setdefault(data.team, _History()).put(_from(data), data)
+            self._teams.setdefault(data.team, History()).put(_from(data), data)
         elif isinstance(data, FxRate):
-            self._rates.setdefault(data.currency, _History()).put(_from(data), Decimal(repr(data.rate)))
+            self._rates.setdefault(data.currency, History()).put(_from(data), Decimal(repr(data.rate)))
         elif isinstance(data, StageDefined):
             self._stages.setdefault(data.pipeline, {})[data.stage] = data
+        elif isinstance(data, Target) and event.type == "target.set":
+            self.targets.put(_from(data), data)
 
     def roster(self, rep: str | None, team: str | None, time_ms: int) -> tuple[str | None, str | None]:
         """Team and region at a time: `team` if given, else the rep's; the region of the rep, else of the team."""
@@ -86,6 +73,16 @@ class Reference:
                 team, region = self.roster(rep, None, history.times[-1])
                 rows.append((rep, latest.name or "", team or "", region or ""))
         return rows
+
+    def headcounts(self, time_ms: int) -> Counter[str]:
+        """Active reps at a time, of the company (""), of each team and of each region."""
+        found: Counter[str] = Counter()
+        for rep, history in self._reps.items():
+            definition = history.at(time_ms)
+            if definition is not None and definition.active:
+                team, region = self.roster(rep, None, time_ms)
+                found.update(["", *([f"team={team}"] if team else []), *([f"region={region}"] if region else [])])
+        return found
 
     def stage(self, pipeline: str, name: str) -> Stage:
         """What is defined of a stage; its order is that of definition where not stated."""
@@ -161,5 +158,5 @@ def rounded(*factors: Decimal) -> int:
     return int(product.to_integral_value(ROUND_HALF_EVEN))
 
 
-def _from(data: RepDefined | TeamDefined | FxRate) -> int:
+def _from(data: RepDefined | TeamDefined | FxRate | Target) -> int:
     return ALWAYS if data.valid_from is None else to_ms(data.valid_from)

@@ -9,7 +9,20 @@ from difflib import get_close_matches
 
 from streamproc.events import EVENT_TOPICS, EVENTS
 from streamproc.facts.fact import DIMENSIONS, FACTS, Kind
-from streamproc.kpis.kpi import Count, Derived, Distinct, Kpi, Level, MeanDuration, Money, QuantileDuration, Ratio
+from streamproc.kpis.kpi import (
+    Count,
+    Derived,
+    Distinct,
+    Kpi,
+    Level,
+    MeanDuration,
+    QuantileDuration,
+    Ratio,
+    Sum,
+    Weighted,
+    WithinDuration,
+)
+from streamproc.windows.aggregates import THRESHOLDS_S
 
 EVENT_TYPES = tuple(row.name for row in EVENTS.values() if row.topic in EVENT_TOPICS)
 _NAME = re.compile(r"[a-z][a-z0-9_]*[a-z0-9]")
@@ -45,7 +58,9 @@ def _problems(kpi: Kpi) -> Iterator[str]:
         yield from _fact(field, fact, kinds)
     if isinstance(kpi, QuantileDuration) and not 0 < kpi.q < 1:
         yield f"q: {kpi.q}; expected a share between 0 and 1, such as 0.9"
-    if isinstance(kpi, Level) and kpi.scale < 1:
+    if isinstance(kpi, WithinDuration) and kpi.limit_s not in THRESHOLDS_S:
+        yield f"limit_s: {kpi.limit_s}; expected one of {', '.join(map(str, THRESHOLDS_S))}"
+    if isinstance(kpi, Level | Sum) and kpi.scale < 1:
         yield f"scale: {kpi.scale}; expected 1 or more"
 
 
@@ -75,10 +90,12 @@ def _facts(kpi: Kpi) -> Iterator[tuple[str, str, tuple[Kind, ...]]]:
         case Ratio():
             yield "part", kpi.part, (Kind.COUNT,)
             yield from (("whole", fact, (Kind.COUNT,)) for fact in kpi.whole)
-        case Money():
-            yield "total", kpi.total, (Kind.SUM,)
-            yield "count", kpi.count, (Kind.COUNT,)
-        case MeanDuration() | QuantileDuration():
+        case Sum():
+            yield from (("total", fact, (Kind.SUM,)) for fact in kpi.total)
+            yield from (("count", fact, (Kind.COUNT,)) for fact in kpi.count)
+        case Weighted():
+            yield from (("weights", fact, (Kind.COUNT,)) for fact in kpi.facts)
+        case MeanDuration() | QuantileDuration() | WithinDuration():
             yield "of", kpi.of, (Kind.DURATION,)
         case Level():
             yield "of", kpi.of, (Kind.LEVEL,)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
-from streamproc.kpis.kpi import Catalogue, Kpi, KpiValue, Parts
+from streamproc.facts.reference import Reference
+from streamproc.facts.targets import Key
+from streamproc.kpis.kpi import Catalogue, Kpi, KpiValue, Parts, Totals
 from streamproc.windows.calendar import ALL, WINDOWS
 from streamproc.windows.slices import Slices
 
@@ -22,10 +25,29 @@ class Series(NamedTuple):
 class Evaluator:
     """Keeps the latest value of every series and tells what changed."""
 
-    def __init__(self, catalogue: Catalogue, slices: Slices) -> None:
+    def __init__(self, catalogue: Catalogue, slices: Slices, reference: Reference) -> None:
         self.catalogue = catalogue
         self.slices = slices
+        self.reference = reference
         self.latest: dict[Series, Parts] = {}
+        self._reps: Mapping[str, int] = {}  # headcounts at the clock
+        self._targets: dict[Key, float] = {}  # those that hold at the clock
+        self._again: set[tuple[str, str]] = set()  # (KPI, group) whose reference data changed
+
+    def look_up(self) -> None:
+        """Look up what reference data says at the clock; KPIs that read what changed are evaluated anew."""
+        reps = self.reference.headcounts(self.slices.clock_ms)
+        targets = dict(self.reference.targets.current(self.slices.clock_ms))
+        groups = {group for group in {*reps, *self._reps} if reps[group] != self._reps.get(group, 0)}
+        keys = {key for key in {*targets, *self._targets} if targets.get(key) != self._targets.get(key)}
+        for kpi in self.catalogue.kpis:
+            if kpi.reads_reps:
+                self._again.update((kpi.name, group) for group in groups if _has_group(kpi, group))
+            if kpi.target_of:
+                self._again.update(
+                    (kpi.name, key[1]) for key in keys if key[0] == kpi.target_of and _has_group(kpi, key[1])
+                )
+        self._reps, self._targets = reps, targets
 
     def changed(self) -> tuple[list[KpiValue], list[Series]]:
         """Values that differ from the latest, and series that have ceased (everything of them was withdrawn)."""
@@ -39,6 +61,11 @@ class Evaluator:
         for (group, window), facts in changes.windows.items():
             for kpi in self._reading(group, facts):
                 self._evaluate(kpi, group, window, values, ceased)
+        for name, group in self._again:
+            kpi = self.catalogue[name]
+            for window in WINDOWS if kpi.windowed else (None,):
+                self._evaluate(kpi, group, window, values, ceased)
+        self._again.clear()
         changes.facts.clear()
         changes.windows.clear()
         return values, ceased
@@ -62,9 +89,8 @@ class Evaluator:
         )
 
     def _reading(self, group: str, facts: set[str]) -> list[Kpi]:
-        dimension = group.partition("=")[0]
         found = {kpi.name: kpi for fact in facts for kpi in self.catalogue.reading(fact.removesuffix(CHANGES))}
-        return [kpi for kpi in found.values() if not dimension or dimension in kpi.by]
+        return [kpi for kpi in found.values() if _has_group(kpi, group)]
 
     def _evaluate(self, kpi: Kpi, group: str, window: str | None, values: list[KpiValue], ceased: list[Series]) -> None:
         series = Series(kpi.name, group, window)
@@ -74,7 +100,25 @@ class Evaluator:
             if self.latest.pop(series, None) is not None:
                 ceased.append(series)
             return
-        parts = kpi.parts(self.slices.window(group, window) if window else {}, levels)
+        parts = kpi.parts(self._totals(kpi, group, window))
         if parts != self.latest.get(series):
             self.latest[series] = parts
             values.append(self.value(series, parts))
+
+    def _totals(self, kpi: Kpi, group: str, window: str | None) -> Totals:
+        levels = self.slices.levels(group)
+        if window is None:
+            return Totals({}, levels)
+        start_ms = self.slices.calendar.window_start(window, self.slices.clock_ms)
+        return Totals(
+            self.slices.window(group, window),
+            levels,
+            self.slices.previous(group, window) if kpi.reads_previous else {},
+            None if start_ms is None else self.slices.clock_ms - start_ms,
+            self._reps.get(group, 0),
+            self._targets.get((kpi.target_of, group, window)) if kpi.target_of else None,
+        )
+
+
+def _has_group(kpi: Kpi, group: str) -> bool:
+    return not group or group.partition("=")[0] in kpi.by

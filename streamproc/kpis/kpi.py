@@ -1,22 +1,35 @@
 """Kpi: a KPI is data of few kinds, one class each; KpiValue: what comes out.
 
-Every kind computes its `Parts` from two bags of totals (fact name → amount): those of a window and the levels now.
-Amounts are integers (counts; money in 1/10,000), `Durations` or sketches; division happens only here, at output.
+Every kind computes its `Parts` from `Totals`: bags of totals (fact name → amount) of a window, of the window before it,
+and of the levels now. Amounts are integers (counts; money in 1/10,000), `Durations` or sketches; division happens only
+here, at output.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from msgspec import Struct
 
+from streamproc.windows.aggregates import THRESHOLDS_S, Durations
 from streamproc.windows.aggregates import Distinct as Sketch
-from streamproc.windows.aggregates import Durations
 
 MONEY = 10_000  # units of 1/10,000
 Bag = Mapping[str, Any]
+NOTHING: Bag = {}
+
+
+class Totals(NamedTuple):
+    """What a KPI of a group is computed from, as of a time. Bags map names of facts to amounts."""
+
+    window: Bag
+    levels: Bag = NOTHING
+    previous: Bag = NOTHING  # of the window before, for kinds that ask for it (`reads_previous`)
+    length_ms: int | None = None  # of the window; None for levels and `all`
+    reps: int = 0  # active reps of the group
+    target: float | None = None  # of the KPI that `target_of` names, for the same group and window
 
 
 class Parts(NamedTuple):
@@ -59,7 +72,14 @@ class Kpi:
     title_de: str
     title_en: str
 
-    windowed = True
+    reads_previous = False
+    reads_reps = False
+    target_of = ""  # name of a KPI whose target it reads
+
+    @property
+    def windowed(self) -> bool:
+        """Whether it has a value for each window, or is a level that only has one now."""
+        return bool(self.facts)
 
     @property
     def facts(self) -> tuple[str, ...]:
@@ -71,7 +91,7 @@ class Kpi:
         """Levels that the KPI reads."""
         return ()
 
-    def parts(self, window: Bag, levels: Bag) -> Parts:
+    def parts(self, now: Totals) -> Parts:
         raise NotImplementedError
 
 
@@ -86,8 +106,8 @@ class Count(Kpi):
     def facts(self) -> tuple[str, ...]:
         return self.of
 
-    def parts(self, window: Bag, levels: Bag) -> Parts:
-        n = sum(window.get(name, 0) for name in self.of)
+    def parts(self, now: Totals) -> Parts:
+        n = sum(now.window.get(name, 0) for name in self.of)
         return Parts(n, n, None, n)
 
 
@@ -102,8 +122,8 @@ class Distinct(Kpi):
     def facts(self) -> tuple[str, ...]:
         return (self.of,)
 
-    def parts(self, window: Bag, levels: Bag) -> Parts:
-        sketch: Sketch | None = window.get(self.of)
+    def parts(self, now: Totals) -> Parts:
+        sketch: Sketch | None = now.window.get(self.of)
         n = round(sketch.estimate()) if sketch else 0
         return Parts(n, n, None, n)
 
@@ -120,34 +140,65 @@ class Ratio(Kpi):
     def facts(self) -> tuple[str, ...]:
         return (self.part, *self.whole)
 
-    def parts(self, window: Bag, levels: Bag) -> Parts:
-        part, whole = window.get(self.part, 0), sum(window.get(name, 0) for name in self.whole)
+    def parts(self, now: Totals) -> Parts:
+        part, whole = now.window.get(self.part, 0), sum(now.window.get(name, 0) for name in self.whole)
         return Parts(part / whole if whole else None, part, whole, whole)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Money(Kpi):
-    """Sum of money; `n` counts what it came from."""
+class Weighted(Kpi):
+    """Points: so many for each fact of a name."""
 
-    total: str
-    count: str
+    weights: tuple[tuple[str, int], ...]
+    unit: str = "points"
 
     @property
     def facts(self) -> tuple[str, ...]:
-        return (self.total, self.count)
+        return tuple(name for name, _ in self.weights)
 
-    def parts(self, window: Bag, levels: Bag) -> Parts:
-        total = window.get(self.total, 0) / MONEY
-        return Parts(total, total, None, window.get(self.count, 0))
+    def parts(self, now: Totals) -> Parts:
+        points = sum(weight * now.window.get(name, 0) for name, weight in self.weights)
+        return Parts(points, points, None, points)
 
 
 @dataclass(frozen=True, kw_only=True)
-class MeanMoney(Money):
-    """Mean money per counted thing."""
+class Sum(Kpi):
+    """Sum of amounts kept in 1/`scale` of the unit; `n` counts what they came from."""
 
-    def parts(self, window: Bag, levels: Bag) -> Parts:
-        total, count = window.get(self.total, 0), window.get(self.count, 0)
-        return Parts(total / (MONEY * count) if count else None, total / MONEY, count, count)
+    total: tuple[str, ...]
+    count: tuple[str, ...]
+    scale: int = MONEY
+
+    @property
+    def facts(self) -> tuple[str, ...]:
+        return (*self.total, *self.count)
+
+    def parts(self, now: Totals) -> Parts:
+        total = added(now.window, self.total) / self.scale
+        return Parts(total, total, None, added(now.window, self.count))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Mean(Sum):
+    """Mean amount per counted thing."""
+
+    def parts(self, now: Totals) -> Parts:
+        total, count = added(now.window, self.total), added(now.window, self.count)
+        return Parts(total / (self.scale * count) if count else None, total / self.scale, count, count)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Growth(Sum):
+    """Change of a sum against the window before, as a share of what it was then; undefined at 0 then."""
+
+    unit: str = "ratio"
+    reads_previous = True
+
+    def parts(self, now: Totals) -> Parts:
+        then = added(now.previous, self.total)
+        change = added(now.window, self.total) - then
+        n = added(now.window, self.count) + added(now.previous, self.count)
+        return Parts(change / then if then else None, change / self.scale, then / self.scale, n)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -161,11 +212,31 @@ class MeanDuration(Kpi):
     def facts(self) -> tuple[str, ...]:
         return (self.of,)
 
-    def parts(self, window: Bag, levels: Bag) -> Parts:
-        d: Durations | None = window.get(self.of)
+    def parts(self, now: Totals) -> Parts:
+        d: Durations | None = now.window.get(self.of)
         if d is None or not d.count:
             return Parts(None, 0, 0, 0)
         return Parts(d.sum_ms / (1000 * d.count), d.sum_ms / 1000, d.count, d.count, tuple(d.cumulative()))
+
+
+@dataclass(frozen=True, kw_only=True)
+class WithinDuration(Kpi):
+    """Share of durations that ended in the window and took at most `limit_s`, one of `THRESHOLDS_S`."""
+
+    of: str
+    limit_s: int
+    unit: str = "ratio"
+
+    @property
+    def facts(self) -> tuple[str, ...]:
+        return (self.of,)
+
+    def parts(self, now: Totals) -> Parts:
+        d: Durations | None = now.window.get(self.of)
+        if d is None or not d.count:
+            return Parts(None, 0, 0, 0)
+        within = tuple(d.cumulative())[THRESHOLDS_S.index(self.limit_s)]
+        return Parts(within / d.count, within, d.count, d.count)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -180,8 +251,8 @@ class QuantileDuration(Kpi):
     def facts(self) -> tuple[str, ...]:
         return (self.of,)
 
-    def parts(self, window: Bag, levels: Bag) -> Parts:
-        d: Durations | None = window.get(self.of)
+    def parts(self, now: Totals) -> Parts:
+        d: Durations | None = now.window.get(self.of)
         if d is None or not d.count:
             return Parts(None, None, None, 0)
         return Parts(d.quantile_ms(self.q) / 1000, None, None, d.count)
@@ -194,7 +265,6 @@ class Level(Kpi):
     of: str
     count: str
     scale: int = 1
-    windowed = False
 
     @property
     def facts(self) -> tuple[str, ...]:
@@ -204,19 +274,21 @@ class Level(Kpi):
     def levels(self) -> tuple[str, ...]:
         return (self.of, self.count)
 
-    def parts(self, window: Bag, levels: Bag) -> Parts:
-        total = levels.get(self.of, 0)
+    def parts(self, now: Totals) -> Parts:
+        total = now.levels.get(self.of, 0)
         value = total / self.scale if self.scale != 1 else total
-        return Parts(value, value, None, levels.get(self.count, 0))
+        return Parts(value, value, None, now.levels.get(self.count, 0))
 
 
 @dataclass(frozen=True, kw_only=True)
 class Derived(Kpi):
     """Computed from other facts and levels by a function (no expression language: types check it)."""
 
-    of: tuple[str, ...]
-    of_levels: tuple[str, ...] = field(default=())
-    compute: Callable[[Bag, Bag], Parts]
+    of: tuple[str, ...] = ()
+    of_levels: tuple[str, ...] = ()
+    compute: Callable[[Totals], Parts]
+    reads_reps: bool = False
+    target_of: str = ""
 
     @property
     def facts(self) -> tuple[str, ...]:
@@ -226,8 +298,13 @@ class Derived(Kpi):
     def levels(self) -> tuple[str, ...]:
         return self.of_levels
 
-    def parts(self, window: Bag, levels: Bag) -> Parts:
-        return self.compute(window, levels)
+    def parts(self, now: Totals) -> Parts:
+        return self.compute(now)
+
+
+def added(bag: Bag, names: tuple[str, ...]) -> int:
+    """Sum of some integer amounts of a bag."""
+    return sum(bag.get(name, 0) for name in names)
 
 
 @dataclass(frozen=True)

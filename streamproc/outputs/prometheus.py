@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from prometheus_client.utils import floatToGoString
 
-from streamproc.kpis.kpi import Catalogue, Derived, Kpi, KpiValue, MeanDuration, MeanMoney, Ratio
+from streamproc.kpis.kpi import Catalogue, Derived, Growth, Kpi, KpiValue, Mean, MeanDuration, Ratio, WithinDuration
 from streamproc.windows.aggregates import THRESHOLDS_S
 
 Key = tuple[str, str, str | None]  # KPI, group, window
@@ -110,7 +110,7 @@ class _Block:
         self.value = _Gauge(name, text)
         self.parts: tuple[_Gauge, _Gauge] | None = None
         self.durations: _GaugeHistogram | None = None
-        if isinstance(kpi, Ratio | MeanMoney | Derived):
+        if isinstance(kpi, Ratio | Mean | Growth | WithinDuration | Derived):
             self.parts = (
                 _Gauge(f"{name}_numerator", f"Numerator of {name}. {text}"),
                 _Gauge(f"{name}_denominator", f"Denominator of {name}. {text}"),

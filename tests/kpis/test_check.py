@@ -9,7 +9,7 @@ import pytest
 
 from streamproc.kpis.catalogue import catalogue
 from streamproc.kpis.check import check
-from streamproc.kpis.kpi import Count, Distinct, Kpi, Level, MeanDuration, Money, QuantileDuration, Ratio
+from streamproc.kpis.kpi import Count, Distinct, Kpi, Level, MeanDuration, QuantileDuration, Ratio, Sum
 
 TEXT: dict[str, Any] = {
     "means": "m", "formula": "f", "source": "A", "title_de": "t", "title_en": "t", "events": ("call.logged",), "by": (),
@@ -46,11 +46,11 @@ def test_the_catalogue_has_no_mistakes(currency: str) -> None:
         (replace(WINS, whole=("deal_won", "sales_cycle")), ("whole", "duration")),
         (Distinct(name="people", of="call", **TEXT), ("of", "expected a distinct")),
         (
-            Money(name="revenue_eur", total="deal_won", count="deal_won", unit="eur", **TEXT),
+            Sum(name="revenue_eur", total=("deal_won",), count=("deal_won",), unit="eur", **TEXT),
             ("total", "expected a sum"),
         ),
         (
-            Money(name="revenue_eur", total="revenue", count="revenue", unit="eur", **TEXT),
+            Sum(name="revenue_eur", total=("revenue",), count=("revenue",), unit="eur", **TEXT),
             ("count", "expected a count"),
         ),
         (MeanDuration(name="x_seconds", of="call", **TEXT), ("of", "expected a duration")),

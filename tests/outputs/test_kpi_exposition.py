@@ -17,7 +17,7 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families 
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 
 from streamproc.kpis.catalogue import catalogue
-from streamproc.kpis.kpi import Catalogue, Count, KpiValue, Level, MeanDuration, Ratio
+from streamproc.kpis.kpi import Catalogue, Count, KpiValue, Level, MeanDuration, Ratio, Totals
 from streamproc.outputs.prometheus import KpiExposition, RepInfo
 from streamproc.windows.aggregates import THRESHOLDS_S, Durations
 
@@ -53,7 +53,7 @@ def mean(kpi, group, *seconds, window="24h"):
     for second in seconds:
         durations.add_ms(round(second * 1000))
     declared = catalogue()[kpi]
-    parts = declared.parts({declared.of: durations}, {})
+    parts = declared.parts(Totals({declared.of: durations}))
     return value(kpi, group, window, parts.value, (parts.numerator, parts.denominator), parts.n, parts.buckets)
 
 
@@ -303,7 +303,7 @@ def full_page(made, seed=1):
                     if isinstance(kpi, Ratio):
                         bag[kpi.part] = dice.randrange(sum(bag[name] for name in kpi.whole) + 1)
                     try:
-                        parts = kpi.parts(bag, dict.fromkeys(kpi.levels, 3))
+                        parts = kpi.parts(Totals(bag, dict.fromkeys(kpi.levels, 3)))
                     except AttributeError:  # needs durations or a sketch
                         continue
                     yield value(kpi.name, group, window, *parts[:1], parts[1:3], parts.n, parts.buckets)

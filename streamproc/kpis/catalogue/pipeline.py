@@ -2,17 +2,17 @@
 
 from streamproc.kpis.kpi import (
     MONEY,
-    Bag,
     Count,
     Derived,
     Kpi,
     Level,
+    Mean,
     MeanDuration,
-    MeanMoney,
-    Money,
     Parts,
     QuantileDuration,
     Ratio,
+    Sum,
+    Totals,
 )
 
 GROUPS = ("rep", "team", "region", "product", "channel", "campaign", "lead_source", "segment")
@@ -20,17 +20,17 @@ STAGES = (*GROUPS, "deal_stage")
 MS_PER_DAY = 86_400_000
 
 
-def velocity(window: Bag, levels: Bag) -> Parts:
+def velocity(now: Totals) -> Parts:
     """Open deals × win ratio × deal size ÷ mean cycle in days: money per day (`numerator` money, `denominator` days).
 
     With won + lost = decided, win ratio × deal size is revenue / decided. Undefined without a win or at mean cycle 0.
     """
-    won, lost = window.get("deal_won", 0), window.get("deal_lost", 0)
-    cycle = window.get("sales_cycle")
+    won, lost = now.window.get("deal_won", 0), now.window.get("deal_lost", 0)
+    cycle = now.window.get("sales_cycle")
     if won <= 0 or cycle is None or cycle.count <= 0 or cycle.sum_ms <= 0:
         return Parts(None, None, None, won + lost)
-    opportunities = levels.get("opportunities", 0)
-    money = opportunities * window.get("revenue", 0) / (MONEY * (won + lost))
+    opportunities = now.levels.get("opportunities", 0)
+    money = opportunities * now.window.get("revenue", 0) / (MONEY * (won + lost))
     days = cycle.sum_ms / (cycle.count * MS_PER_DAY)
     return Parts(money / days, money, days, won + lost)
 
@@ -180,7 +180,7 @@ def money_kpis(currency: str) -> list[Kpi]:
 
 def _won(currency: str) -> list[Kpi]:
     return [
-        Money(
+        Sum(
             name=f"revenue_{currency}",
             title_en="Revenue",
             title_de="Umsatz",
@@ -188,12 +188,12 @@ def _won(currency: str) -> list[Kpi]:
             formula="sum(amount won)",
             events=("deal.won",),
             source="A, B, C9, C10, D",
-            total="revenue",
-            count="deal_won",
+            total=("revenue",),
+            count=("deal_won",),
             unit=currency,
             by=GROUPS,
         ),
-        MeanMoney(
+        Mean(
             name=f"deal_size_{currency}",
             title_en="Deal size",
             title_de="Dealgröße",
@@ -201,8 +201,8 @@ def _won(currency: str) -> list[Kpi]:
             formula="sum(amount won) / n(won)",
             events=("deal.won",),
             source="A, B, C8, D",
-            total="revenue",
-            count="deal_won",
+            total=("revenue",),
+            count=("deal_won",),
             unit=currency,
             by=GROUPS,
         ),
