@@ -57,7 +57,7 @@ class Emitted:
     def now(self) -> Counter[Fact]:
         found: Counter[Fact] = Counter()
         for packed in self.changelog.values():
-            _, life, *_ = msgspec.msgpack.decode(packed, type=tuple[int, Life, bool, Any])
+            _, life, *_ = msgspec.msgpack.decode(packed, type=tuple[int, Life, bool, object])
             found.update(life.facts(self.entities.reference))
         return found
 
