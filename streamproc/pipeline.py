@@ -21,6 +21,7 @@ from streamproc.facts.derived import Derived, derive
 from streamproc.facts.entities import Entities
 from streamproc.facts.fact import Fact
 from streamproc.facts.quality import Quality
+from streamproc.facts.records import record_facts
 from streamproc.facts.reference import Reference
 from streamproc.facts.reject_limit import RejectLimit
 from streamproc.facts.seen import Arrived, Seen
@@ -223,7 +224,7 @@ class FactsStage:
         if self._oldest is None or record.timestamp < self._oldest.arrival_ms:
             self._oldest = Arrival(record.timestamp, time_ms)
         self.quality.taken(event, time_ms, record.timestamp, self.reference)
-        for fact in event_facts(event, time_ms, self.reference):
+        for fact in (*event_facts(event, time_ms, self.reference), *record_facts(event, time_ms, self.reference)):
             self._emit(fact, 1)
         if (derived := derive(event)) is not None:
             self._derived.append(derived)
@@ -338,7 +339,7 @@ class KpisStage:
             return
         clock_ms, self.event_clock_ms = _unpack(state[CLOCK])
         self._clocked = clock_ms
-        slices = ((_parse_key(key), value) for key, value in state.items() if "/" in key)
+        slices = ((parse_key(key), value) for key, value in state.items() if "/" in key)
         self.slices.restore(clock_ms, slices)
         self._look_up()
         self._restored, _ = self.evaluator.changed()  # so that a series that ceases next is known to have been there
@@ -377,6 +378,7 @@ def _slice_key(key: SliceKey) -> str:
     return f"{key.tier}/{key.start_ms}/{key.group}"
 
 
-def _parse_key(key: str) -> SliceKey:
+def parse_key(key: str) -> SliceKey:
+    """The slice of a key of stage 2's changelog, of those that have a `/`."""
     tier, start_ms, group = key.split("/", 2)
     return SliceKey(group, tier, int(start_ms))

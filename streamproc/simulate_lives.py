@@ -192,18 +192,19 @@ def deal(w: World, rep: Rep, deal_id: str, lead_id: str | None, contact_ms: int,
     who = known or Customer(w.id("c"), contact.account, contact.segment, currency)
     subject, data = f"deal/{deal_id}", {"deal": deal_id}
     amount = w.amount(currency, 15_000, 2_000, 200_000)
-    created = {**data, "amount": amount, "currency": currency, "pipeline": "default", "stage": STAGES[0][0]}
-    created |= {"rep": rep.id, "product": w.product(), "lead_source": source, "campaign": w.campaign()}
-    created |= {"account": who.account, "segment": who.segment, "customer": who.id}
-    created |= {"lead": lead_id} if lead_id else {}
-    yield 0.0, "deal.created", subject, {**created, "first_contact_at": instant(contact_ms)}
+    record = {**data, "amount": amount, "currency": currency, "pipeline": "default"}  # as the CRM has it
+    record |= {"rep": rep.id, "product": w.product(), "lead_source": source, "campaign": w.campaign()}
+    record |= {"account": who.account, "segment": who.segment, "customer": who.id}
+    record |= {"lead": lead_id} if lead_id else {}
+    created = {**record, "stage": STAGES[0][0], "first_contact_at": instant(contact_ms)}
+    yield 0.0, "deal.created", subject, created
     won = w.chance(min(0.7, 0.33 * rep.skill * (1.2 if known else 1.0)))
     cycle_s = w.tail(11 * DAY_S, 0.6, 38 * DAY_S, 3 * DAY_S)
     if w.chance(0.015):
         yield cycle_s * w.random(), "deal.deleted", subject, {**data, "reason": "duplicate"}
         return
     last = len(STAGES) - 1 if won else int(w.random() * len(STAGES))
-    yield from _stages(w, rep, data, amount, currency, last, cycle_s / (last + 1))
+    yield from _stages(w, rep, record, last, cycle_s / (last + 1))
     closing_s = cycle_s / (last + 1) * w.rng.uniform(0.5, 1.5)
     if not won:
         yield closing_s, "deal.lost", subject, {**data, "reason": w.pick(LOST_REASONS)}
@@ -215,15 +216,18 @@ def deal(w: World, rep: Rep, deal_id: str, lead_id: str | None, contact_ms: int,
             yield closing_s, "deal.lost", subject, {**data, "reason": w.pick(LOST_REASONS)}
             return
     cost = round(amount * w.rng.uniform(0.3, 0.55))
-    win = {**data, "amount": amount, "currency": currency, "direct_cost": cost}
-    yield closing_s, "deal.won", subject, {**win, "new_customer": known is None, "customer": who.id}
+    yield closing_s, "deal.won", subject, {**record, "direct_cost": cost, "new_customer": known is None}
     if not known:
         w.begin(customer(w, rep, who), SLOW)
 
 
-def _stages(w: World, rep: Rep, data: dict[str, Any], amount: float, currency: str, last: int, stage_s: float) -> Story:
-    """The way of a deal from its first stage to the stage number `last`, with what happens on it."""
-    subject = f"deal/{data['deal']}"
+def _stages(w: World, rep: Rep, record: dict[str, Any], last: int, stage_s: float) -> Story:
+    """The way of a deal from its first stage to the stage number `last`, with what happens on it.
+
+    What that changes of the deal's record but the estimate is kept in it.
+    """
+    data, amount = {"deal": record["deal"]}, record["amount"]
+    subject = f"deal/{record['deal']}"
     for n in range(1, last + 1):
         if w.chance(0.3):
             w.begin(meeting(w, rep, w.tail(4 * HOUR_S, 1.0, 2 * DAY_S), deal=data["deal"]))
@@ -231,13 +235,14 @@ def _stages(w: World, rep: Rep, data: dict[str, Any], amount: float, currency: s
         changed = {**data, "stage": stage, "previous_stage": STAGES[n - 1][0], "probability": probability}
         yield stage_s * w.rng.uniform(0.5, 1.4), "deal.stage_changed", subject, changed
         if stage == "Proposal":
-            quote = {**data, "quote": w.id("q"), "amount": amount, "currency": currency}
+            quote = {**data, "quote": w.id("q"), "amount": amount, "currency": record["currency"]}
             yield w.tail(4 * HOUR_S, 1.0, 2 * DAY_S), "quote.sent", subject, quote
         if w.chance(0.15):
             estimate = round(amount * w.rng.uniform(0.8, 1.2))
             yield w.tail(6 * HOUR_S, 1.0, 2 * DAY_S), "deal.updated", subject, {**data, "amount": estimate}
         elif w.chance(0.02):
-            yield w.tail(6 * HOUR_S, 1.0, 2 * DAY_S), "deal.updated", subject, {**data, "rep": w.rep().id}
+            wait_s, record["rep"] = w.tail(6 * HOUR_S, 1.0, 2 * DAY_S), w.rep().id
+            yield wait_s, "deal.updated", subject, {**data, "rep": record["rep"]}
 
 
 def shop_order(w: World) -> Story:

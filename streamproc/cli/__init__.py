@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from streamproc import __version__
-from streamproc.cli import backtest, doctor, feed, kpis, load, quality, run, topics, values
+from streamproc.cli import backtest, doctor, feed, forecast, kpis, load, quality, run, topics, values, variants
 from streamproc.cli.errors import INTERRUPTED, explain
 from streamproc.cli.options import examples
 
@@ -33,6 +33,8 @@ app.add_typer(load.import_, name="import")
 app.add_typer(load.reference, name="reference")
 app.add_typer(backtest.cli)
 app.add_typer(values.cli)
+app.add_typer(forecast.cli)
+app.add_typer(variants.cli)
 app.add_typer(quality.cli)
 app.add_typer(kpis.kpis, name="kpis")
 app.add_typer(topics.rejected, name="rejected")

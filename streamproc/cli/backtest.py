@@ -20,6 +20,7 @@ from streamproc.cli.options import (
     Format,
     Kpis,
     Output,
+    ReferenceFile,
     Timezone,
     Windows,
     examples,
@@ -62,9 +63,7 @@ def backtest(
         typer.Option("--by", metavar="DIMENSION", help="Only groups of this dimension, or company (repeatable)."),
     ] = None,
     window: Windows = None,
-    reference: Annotated[
-        Path | None, typer.Option("--reference", metavar="FILE", help="Reps, teams, stages, exchange rates.")
-    ] = None,
+    reference: ReferenceFile = None,
     timezone: Timezone = None,
     currency: Currency = None,
     output: Output = Format.TABLE,
@@ -82,7 +81,7 @@ def backtest(
     ]
     known = reference_of(settings, reference)
     with show.progress(with_total=size_of(file) is not None) as progress:
-        reading = Lines(known)
+        reading = EventLines(known)
         task = progress.add_task("Reading", total=size_of(file))
         with open_input(file) as lines:
             test = reading.backtest(
@@ -90,7 +89,7 @@ def backtest(
             )
         progress.update(task, description="Computing", total=None)
         tables = []
-        for as_of_ms, values in test.at(_times(test, times)):
+        for as_of_ms, values in test.at(times_of(test, times)):
             if output is Format.JSON:  # at once: all rows of many times are too much to hold
                 show.json_lines(wanted.rows(values))
             else:
@@ -143,7 +142,7 @@ class _Wanted:
 
 
 @dataclass
-class Lines:
+class EventLines:
     """Lines of the file: reference data on their way in, the rest to the backtest."""
 
     reference: Reference
@@ -201,7 +200,7 @@ class Lines:
 
 
 def reference_of(settings: Settings, file: Path | None) -> Reference:
-    """Reference data of a file, if there is one."""
+    """Reference data of a file, or none yet."""
     from streamproc.backtest import load_reference
     from streamproc.facts.reference import Reference
     from streamproc.ingest.reference_file import load
@@ -212,7 +211,8 @@ def reference_of(settings: Settings, file: Path | None) -> Reference:
     return known
 
 
-def _times(test: core.Backtest, times: Sequence[int | None]) -> list[int]:
+def times_of(test: core.Backtest, times: Sequence[int | None]) -> list[int]:
+    """Times in ascending order; None is the end of the input."""
     if None not in times:
         return sorted({time_ms for time_ms in times if time_ms is not None})
     try:

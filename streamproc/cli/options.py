@@ -6,6 +6,7 @@ import re
 import sys
 from collections.abc import Coroutine
 from enum import StrEnum
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
@@ -75,6 +76,19 @@ Timezone = Annotated[
 ]
 Output = Annotated[Format, typer.Option("--format", help="Table for people, or JSON, one object a line.")]
 EventsFile = Annotated[str, typer.Argument(metavar="FILE", help="Canonical events, one JSON text a line; - for stdin.")]
+MaybeFile = Annotated[
+    str | None,
+    typer.Argument(
+        metavar="[FILE]", help="Canonical events, one JSON text a line; - for stdin. Else the workers' state."
+    ),
+]
+AsOf = Annotated[
+    str | None,
+    typer.Option("--at", metavar="TIME|end", help="As of when, with a file: a whole minute, a date or end."),
+]
+ReferenceFile = Annotated[
+    Path | None, typer.Option("--reference", metavar="FILE", help="Reps, teams, stages, exchange rates.")
+]
 SkipBad = Annotated[bool, typer.Option("--skip-bad", help="Leave out what is bad instead of stopping.")]
 Kpis = Annotated[list[str] | None, typer.Option("--kpi", metavar="NAME", help="Only this KPI (repeatable).")]
 Windows = Annotated[

@@ -76,17 +76,17 @@ def quality(
 
 
 def _of_file(settings: Settings, file: str, reference: Path | None) -> Counts:
-    from streamproc.cli.backtest import Lines, reference_of
+    from streamproc.cli.backtest import EventLines, reference_of
     from streamproc.quality import of_file
 
     known = reference_of(settings, reference)
     with show.progress(with_total=size_of(file) is not None) as progress, open_input(file, twice=True) as lines:
         task = progress.add_task("Reading", total=size_of(file))
-        for _ in Lines(known).events(numbered(lines)):  # reference data count wherever they are
+        for _ in EventLines(known).events(numbered(lines)):  # reference data count wherever they are
             pass
         lines.seek(0)
         read = numbered(lines, lambda count: progress.advance(task, count))
-        return of_file(Lines(known).events(read), known)
+        return of_file(EventLines(known).events(read), known)
 
 
 def _of_workers(settings: Settings, urls: list[str] | None) -> Counts:

@@ -1,13 +1,16 @@
-"""Activities: calls, meetings, and whom an outbound activity touched."""
+"""Activities: calls, meetings, webinars, research, and whom an outbound activity touched."""
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 from msgspec import Struct
 
-from streamproc.event_data import Meeting
+from streamproc.event_data import CallLogged, Meeting, ResearchLogged
 from streamproc.events import Event
 from streamproc.facts.dims import Roster, merge, pack, resolve
 from streamproc.facts.fact import Fact, hash64
+from streamproc.facts.reference import rounded
 
 _TOUCHING = frozenset(("call.logged", "email.sent", "meeting.held", "message.sent"))
 _CHANNELS = {"call.logged": "phone", "email.sent": "email"}
@@ -22,36 +25,89 @@ def channel_of(event: Event) -> str | None:
 
 def event_facts(event: Event, time_ms: int, roster: Roster) -> list[Fact]:
     """Facts that follow from the single event, whatever else is known of its entity."""
-    if event.type not in _TOUCHING:
+    data = event.data
+    if event.type not in _TOUCHING and not isinstance(data, ResearchLogged):
         return []
-    dims = pack(resolve(event.data, time_ms, roster, channel_of(event)))
-    facts = [Fact("call", time_ms, 1, dims)] if event.type == "call.logged" else []
-    person = getattr(event.data, "contact", None) or getattr(event.data, "recipient", None)
-    if person and getattr(event.data, "direction", None) != "inbound":
+    dims = pack(resolve(data, time_ms, roster, channel_of(event)))
+    if isinstance(data, ResearchLogged):
+        spent_ms = rounded(Decimal(repr(data.duration_s)), Decimal(1000))
+        return [Fact("research", time_ms, spent_ms, dims), Fact("research_logged", time_ms, 1, dims)]
+    facts = []
+    if isinstance(data, CallLogged):
+        facts.append(Fact("call", time_ms, 1, dims))
+        if data.outcome == "connected":
+            facts.append(Fact("call_connected", time_ms, 1, dims))
+    person = getattr(data, "contact", None) or getattr(data, "recipient", None)
+    if person and getattr(data, "direction", None) != "inbound":
         facts.append(Fact("contact_touched", time_ms, hash64(person), dims))
     return facts
+
+
+Happened = tuple[int, str, str, dict[str, str]]  # time, source, id, dimensions of an event
+
+
+def _happened(event: Event, time_ms: int, roster: Roster) -> Happened:
+    return time_ms, event.source, event.id, resolve(event.data, time_ms, roster, channel_of(event))
 
 
 class MeetingLife(Struct, array_like=True, tag="m"):
     """Booked → held | cancelled | no_show. A meeting is held once; what its record lacks comes from the booking."""
 
-    held: tuple[int, str, str, dict[str, str]] | None = None  # time, source, id, dimensions
-    booked: tuple[int, str, str, dict[str, str]] | None = None
+    held: Happened | None = None
+    booked: Happened | None = None
+    held_as: tuple[str | None, str | None] = (None, None)  # kind and medium
+    booked_as: tuple[str | None, str | None] = (None, None)
 
     def apply(self, event: Event, time_ms: int, roster: Roster) -> None:
         kind = event.type.partition(".")[2]
         if kind not in ("held", "booked"):
             return
-        found = (time_ms, event.source, event.id, resolve(event.data, time_ms, roster, channel_of(event)))
-        known = getattr(self, kind)
-        if known is None or found[:3] < tuple(known[:3]):
+        found, known = _happened(event, time_ms, roster), getattr(self, kind)
+        if known is None or found[:3] < known[:3]:
             setattr(self, kind, found)
+            setattr(self, f"{kind}_as", (event.data.kind, event.data.medium))
 
     def facts(self, roster: Roster) -> list[Fact]:
         if self.held is None:
             return []
-        booked, held = (self.booked[3] if self.booked else {}), self.held[3]
-        return [Fact("meeting_held", self.held[0], 1, pack(merge(booked, held)))]
+        dims = pack(merge(self.booked[3] if self.booked else {}, self.held[3]))
+        kind, medium = (
+            booked if held is None else held for held, booked in zip(self.held_as, self.booked_as, strict=True)
+        )
+        names = ["meeting_held"]
+        if kind in ("demo", "onboarding"):
+            names.append(f"meeting_{kind}")
+        if medium == "video":
+            names.append("meeting_video")
+        return [Fact(name, self.held[0], 1, dims) for name in names]
+
+    @property
+    def orphan(self) -> bool:
+        return False
+
+
+class WebinarLife(Struct, array_like=True, tag="w"):
+    """One person and one webinar: registered and attended count once each, with dimensions of their own."""
+
+    registered: Happened | None = None
+    attended: Happened | None = None
+
+    def apply(self, event: Event, time_ms: int, roster: Roster) -> None:
+        kind = event.type.partition(".")[2]
+        found, known = _happened(event, time_ms, roster), getattr(self, kind)
+        if known is None or found[:3] < known[:3]:
+            setattr(self, kind, found)
+
+    def facts(self, roster: Roster) -> list[Fact]:
+        facts = []
+        if self.registered is not None:
+            time_ms, _, _, own = self.registered
+            facts.append(Fact("webinar_registered", time_ms, 1, pack(own)))
+            if self.attended is not None:
+                facts.append(Fact("webinar_showed_up", time_ms, 1, pack(own)))
+        if self.attended is not None:
+            facts.append(Fact("webinar_attended", self.attended[0], 1, pack(self.attended[3])))
+        return facts
 
     @property
     def orphan(self) -> bool:

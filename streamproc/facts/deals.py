@@ -108,7 +108,7 @@ class Deal(Struct, array_like=True, tag="d"):
         return False
 
 
-_ATTRIBUTES = ("amount", "currency", "pipeline", "stage", "probability", "first_contact_at")
+_ATTRIBUTES = ("amount", "currency", "pipeline", "stage", "probability", "first_contact_at", "direct_cost")
 
 
 class _Stay(Struct):
@@ -175,6 +175,7 @@ class _Replay:
             self._reopen(t, NONE if after == "back" else after)
         elif after in DECIDED:
             self._decide(t, after)
+            self._cost(entry)
         else:
             if kind == "created":
                 self.created_ms = t
@@ -240,6 +241,16 @@ class _Replay:
                 self.decision.append(Fact(name, t, abs(t - start), dims))
         self.state = outcome
 
+    def _cost(self, entry: Entry) -> None:
+        """What a win cost directly falls with the decision, as its revenue does."""
+        if "direct_cost" not in entry.data:
+            return
+        money = self.look.money(entry.data["direct_cost"], self.currency, entry.time_ms)
+        if money is None:
+            self.decision.append(Fact("anomaly/deal_cost_without_rate", entry.time_ms, 1, ()))
+        else:
+            self.decision.append(Fact("deal_cost", entry.time_ms, money, pack(self.dims)))
+
     def _reopen(self, t: int, after: str) -> None:
         """Back to the stage it had when decided, or the last one before it that does not itself decide."""
         self.decision, self.stay, self.state = [], None, after
@@ -264,8 +275,10 @@ class _Replay:
         now = self._level_facts() if self.state == OPEN else ()
         if now == self.level:
             return
-        self.final += [fact._replace(time_ms=t, value=-fact.value) for fact in self.level]
-        self.final += [fact._replace(time_ms=t) for fact in now]
+        changes = [fact._replace(time_ms=t, value=-fact.value) for fact in self.level]
+        changes += [fact._replace(time_ms=t) for fact in now]
+        self.final += changes
+        self.final += [fact._replace(name="pipeline_change") for fact in changes if fact.name == "pipeline_value"]
         self.level = now
 
     def _level_facts(self) -> tuple[Fact, ...]:

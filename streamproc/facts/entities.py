@@ -12,17 +12,19 @@ from typing import NamedTuple
 
 import msgspec
 
-from streamproc.events import Event
-from streamproc.facts.activity import MeetingLife
+from streamproc.events import EVENTS, Event
+from streamproc.facts.activity import MeetingLife, WebinarLife
+from streamproc.facts.customers import Customer
 from streamproc.facts.deals import Deal
 from streamproc.facts.fact import Fact, difference
+from streamproc.facts.leads import Lead
 from streamproc.facts.outreach import Outreach
 from streamproc.facts.quality import Origin, Quality, origin
 from streamproc.facts.reference import Reference
 from streamproc.facts.seen import HORIZON_DAYS
 
 DAY_MS = 86_400_000
-Life = Outreach | MeetingLife | Deal
+Life = Outreach | MeetingLife | WebinarLife | Deal | Lead | Customer
 
 
 class Family(NamedTuple):
@@ -36,8 +38,13 @@ LIVES = {
     "email": Family(lambda: Outreach("email"), 97),  # 90 days of engagement and the horizon of repeats
     "message": Family(lambda: Outreach("message"), 97),
     "meeting": Family(MeetingLife, 97),
+    "webinar": Family(WebinarLife, 97),
     "deal": Family(Deal, 800),
+    "lead": Family(Lead, 400),
+    "customer": Family(Customer, 800),
 }
+# A life takes the events of its family only: a survey may have any subject, such as a deal, and is no event of one.
+_FAMILIES = {row.name: row.subject.partition("/")[0] for row in EVENTS.values()}
 
 
 class _Packed(msgspec.Struct, array_like=True):
@@ -84,7 +91,7 @@ class Entities:
     def apply(self, event: Event, time_ms: int, arrival_ms: int) -> None:
         """Add an event to its entity's set. Families without a life pass."""
         subject, day = event.subject, arrival_ms // DAY_MS
-        family = subject.partition("/")[0]
+        family = _FAMILIES[event.type]
         if family not in LIVES:
             return
         if subject not in self._touched:

@@ -36,6 +36,7 @@ FACTS: dict[str, Kind] = {
     "webinar_showed_up": Kind.COUNT,  # at the registration
     "webinar_attended": Kind.COUNT,
     "research": Kind.SUM,  # milliseconds
+    "research_logged": Kind.COUNT,
     "reply_received": Kind.COUNT,  # at the reply, unlike email_replied and message_replied
     # e-mail: everything at the time of sending, but the response time at the reply
     "email_sent": Kind.COUNT,
@@ -152,14 +153,17 @@ class Fact(NamedTuple):
 
 def difference(before: list[Fact], after: list[Fact]) -> Iterator[tuple[Fact, int]]:
     """What must be emitted to turn `before` into `after`: facts with a signed number of times."""
-    if not before:
-        for fact in after:
+    same = 0  # at the start: most events only add to what is there
+    for old, new in zip(before, after, strict=False):
+        if old != new:
+            break
+        same += 1
+    if same == len(before):
+        for fact in after[same:]:
             yield fact, 1
         return
-    if before == after:
-        return
-    times = Counter(after)
-    times.subtract(before)
+    times = Counter(after[same:])
+    times.subtract(before[same:])
     for fact, n in times.items():
         if n:
             yield fact, n

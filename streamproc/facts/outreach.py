@@ -1,8 +1,8 @@
 """The life of an e-mail or message: sent → bounced | opened → clicked → replied.
 
 Each counts once per kind, at the time of sending with the dimensions of the sending, whatever the order of arrival.
-Only the response time counts at its end: the first reply. A mail that bounced or was rejected was not reached and
-counts in no numerator but its bounce.
+Only the response time counts at its end, the first reply, and `reply_received` beside it. A mail that bounced or was
+rejected was not reached and counts in no numerator but its bounce.
 """
 
 from __future__ import annotations
@@ -18,7 +18,13 @@ ENGAGEMENT_MS = 90 * 86_400_000  # opens, clicks and replies later than this aft
 
 # kind of engagement → name of its fact; messages can only be answered
 _ENGAGED = {
-    "email": (("opened", "email_opened"), ("clicked", "email_clicked"), ("replied", "email_replied")),
+    "email": (
+        ("opened", "email_opened"),
+        ("clicked", "email_clicked"),
+        ("replied", "email_replied"),
+        ("machine_opened", "email_machine_opened"),
+        ("machine_clicked", "email_machine_clicked"),
+    ),
     "message": (("replied", "message_replied"),),
 }
 
@@ -36,6 +42,8 @@ class Outreach(Struct, array_like=True, tag="o", gc=False):
     opened: int | None = None
     clicked: int | None = None
     replied: int | None = None
+    machine_opened: int | None = None
+    machine_clicked: int | None = None
 
     def apply(self, event: Event, time_ms: int, roster: Roster) -> None:
         kind = event.type.partition(".")[2]
@@ -50,8 +58,10 @@ class Outreach(Struct, array_like=True, tag="o", gc=False):
                 self.sent_ms, self.source, self.id = time_ms, event.source, event.id
                 self.dims = pack(resolve(event.data, time_ms, roster, channel))
             return
-        if kind not in _KINDS or (isinstance(event.data, EmailOpened | EmailClicked) and event.data.machine):
+        if kind not in _KINDS:
             return
+        if isinstance(event.data, EmailOpened | EmailClicked) and event.data.machine:
+            kind = f"machine_{kind}"
         earliest = getattr(self, kind)
         if earliest is None or time_ms < earliest:
             setattr(self, kind, time_ms)
@@ -73,6 +83,8 @@ class Outreach(Struct, array_like=True, tag="o", gc=False):
             at = getattr(self, kind)
             if at is not None and at - sent_ms <= ENGAGEMENT_MS:
                 facts.append(Fact(name, sent_ms, 1, dims))
+                if kind == "replied":
+                    facts.append(Fact("reply_received", at, 1, dims))
         return facts + self._response(sent_ms)
 
     def _response(self, sent_ms: int) -> list[Fact]:

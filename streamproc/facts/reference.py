@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from decimal import ROUND_HALF_EVEN, Context, Decimal
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from streamproc.event_data import FxRate, RepDefined, StageDefined, Target, TeamDefined
@@ -93,6 +94,17 @@ class Reference:
         order = found.order if found.order is not None else list(stages).index(name)
         return Stage(order, found.probability, found.is_won, found.is_lost, found.qualified)
 
+    def open_stages(self) -> dict[str, list[str]]:
+        """Stages of every pipeline in their order, without those that decide a deal."""
+        if not self._stages:
+            return {"default": list(self._order)} if self._order else {}
+        found = {}
+        for pipeline, stages in self._stages.items():
+            known = {name: self.stage(pipeline, name) for name in stages}
+            names = [name for name, stage in known.items() if not (stage.is_won or stage.is_lost)]
+            found[pipeline] = sorted(names, key=lambda name: known[name].order or 0)
+        return found
+
     def marks_qualified(self, pipeline: str) -> bool:
         """Whether any stage of the pipeline is marked qualified."""
         return any(stage.qualified for stage in self._stages.get(pipeline, {}).values())
@@ -136,7 +148,8 @@ class Lookups:
 
     def money(self, amount: float, currency: str | None, time_ms: int) -> int | None:
         """An amount in 1/10,000 of the reporting currency at a time, rounded half-even; None without a rate."""
-        currency = currency or self._reference.currency
+        if currency is None or currency == self._reference.currency:
+            return to_units(amount)
         key = f"rate|{currency}|{time_ms}"
         if key not in self._kept:
             rate = self._reference.rate(currency, time_ms)
@@ -145,6 +158,7 @@ class Lookups:
         return None if kept is None else to_units(amount, Decimal(kept))
 
 
+@lru_cache(10_000)  # lives that are computed anew convert the same amounts again and again
 def to_units(amount: float, rate: Decimal = Decimal(1)) -> int:
     """Money as an integer of 1/10,000, half-even."""
     return rounded(Decimal(repr(amount)), rate, Decimal(UNITS))

@@ -32,7 +32,8 @@ class Evaluator:
         self.latest: dict[Series, Parts] = {}
         self._reps: Mapping[str, int] = {}  # headcounts at the clock
         self._targets: dict[Key, float] = {}  # those that hold at the clock
-        self._again: set[tuple[str, str]] = set()  # (KPI, group) whose reference data changed
+        self._again: set[tuple[str, str]] = set()  # (KPI, group) whose reference data or length of window changed
+        self._moving: set[Series] = set()  # those whose value moves with the clock
 
     def look_up(self) -> None:
         """Look up what reference data says at the clock; KPIs that read what changed are evaluated anew."""
@@ -48,6 +49,8 @@ class Evaluator:
                     (kpi.name, key[1]) for key in keys if key[0] == kpi.target_of and _has_group(kpi, key[1])
                 )
         self._reps, self._targets = reps, targets
+        self._again.update((series.kpi, series.group) for series in self._moving)
+        self._moving.clear()
 
     def changed(self) -> tuple[list[KpiValue], list[Series]]:
         """Values that differ from the latest, and series that have ceased (everything of them was withdrawn)."""
@@ -101,6 +104,8 @@ class Evaluator:
                 ceased.append(series)
             return
         parts = kpi.parts(self._totals(kpi, group, window))
+        if kpi.reads_length and parts.denominator is not None:
+            self._moving.add(series)
         if parts != self.latest.get(series):
             self.latest[series] = parts
             values.append(self.value(series, parts))

@@ -27,6 +27,7 @@ TOTALS: dict[str, int | tuple[int, ...]] = {
     "webinar_showed_up": 12,
     "webinar_attended": 13,
     "research": 5,
+    "research_logged": 6,
     "reply_received": 10,
     "email_sent": 100,
     "email_reached": 95,

@@ -75,6 +75,7 @@ class Kpi:
 
     reads_previous = False
     reads_reps = False
+    reads_length = False  # of the window: the value moves with the clock even where nothing happens
     target_of = ""  # name of a KPI whose target it reads
 
     @property
@@ -289,6 +290,7 @@ class Derived(Kpi):
     of_levels: tuple[str, ...] = ()
     compute: Callable[[Totals], Parts]
     reads_reps: bool = False
+    reads_length: bool = False
     target_of: str = ""
 
     @property

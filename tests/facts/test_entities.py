@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 
 import msgspec
 import pytest
-from support.build import DAY_MS, decoded, ms
+from support.build import DAY_MS, decoded, event, ms, parse
 
 from streamproc.facts.entities import LIVES, Entities
 from streamproc.facts.reference import Reference
@@ -15,8 +16,8 @@ NOW = ms("09:00")
 
 
 def apply(entities: Entities, kind: str, name: str, time: str = "09:00", arrival: int = NOW, **data: object) -> None:
-    event = decoded(kind, name, time, **data)
-    entities.apply(event, event.time_ms, arrival)
+    found = decoded(kind, name, time, **data)
+    entities.apply(found, found.time_ms, arrival)
 
 
 def emitted(entities: Entities) -> dict[str, int]:
@@ -41,6 +42,14 @@ def test_a_batch_emits_differences() -> None:
     assert emitted(entities) == {}
 
 
+@pytest.mark.parametrize("subject", ["webinar/w1/c1", "lead/l1", "meeting/v1", "email/m1", "deal/d1"])
+def test_what_may_have_any_subject_is_no_event_of_a_life(subject: str) -> None:
+    entities = Entities(Reference())
+    event = msgspec.structs.replace(decoded("web.clicked", "w1", "09:00"), subject=subject)
+    entities.apply(event, event.time_ms, NOW)
+    assert len(entities) == 0
+
+
 def test_families_without_a_life_pass() -> None:
     entities = Entities(Reference())
     apply(entities, "call.logged", "c1", rep="ann")
@@ -48,8 +57,18 @@ def test_families_without_a_life_pass() -> None:
     assert (len(entities), emitted(entities), entities.take_dirty()) == (0, {}, [])
 
 
+@pytest.mark.parametrize("subject", ["deal/d1", "email/m1", "customer/c1"])
+@pytest.mark.parametrize(("kind", "data"), [("survey.answered", {"survey": "nps", "score": 9}), ("web.clicked", {})])
+def test_what_may_have_any_subject_is_no_event_of_its_life(kind: str, data: dict[str, object], subject: str) -> None:
+    entities = Entities(Reference())
+    about = parse(json.dumps(event(kind, "1", "09:00", **data) | {"subject": subject}).encode())
+    entities.apply(about, about.time_ms, NOW)
+    assert (len(entities), emitted(entities)) == (0, {})
+
+
 @pytest.mark.parametrize(
-    ("kind", "days"), [("email.sent", 97), ("message.sent", 97), ("meeting.booked", 97), ("deal.created", 800)]
+    ("kind", "days"),
+    [("email.sent", 97), ("message.sent", 97), ("meeting.booked", 97), ("deal.created", 800), ("customer.won", 800)],
 )
 def test_entities_are_dropped_when_nothing_has_arrived_for_long(kind: str, days: int) -> None:
     entities = Entities(Reference())

@@ -10,13 +10,16 @@ from collections import Counter
 from collections.abc import Iterable
 
 import msgspec
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from oracle.histories import History, histories, history
-from support.build import decoded, parse
+from support.build import DAY_MS, HOUR_MS, decoded, parse
+from support.build import line as canonical
+from support.customer_events import customer_lines
 from support.replay import roster
 
-from streamproc.events import REFERENCE, Event
+from streamproc.events import EVENTS, REFERENCE, Event
 from streamproc.facts.entities import Entities, Life
 from streamproc.facts.fact import Fact
 from streamproc.facts.reference import Reference
@@ -69,8 +72,16 @@ def ordered(history: History) -> Counter[Fact]:
     return one.left()
 
 
+def customer_histories() -> st.SearchStrategy[History]:
+    reference = [
+        canonical("fx.rate", "USD", currency="USD", rate=0.5),
+        canonical("rep.defined", "ann", rep="ann", team="east"),
+    ]
+    return customer_lines().map(lambda lines: History(lines, reference, 0, "UTC"))
+
+
 @settings(max_examples=50, deadline=None, suppress_health_check=list(HealthCheck))
-@given(history=histories(max_lives=4), data=st.data())
+@given(history=histories(max_lives=4) | customer_histories(), data=st.data())
 def test_any_order_batching_and_repetition(history: History, data: st.DataObject) -> None:
     lines = data.draw(st.permutations(history.lines))
     events = [parse(line) for line in lines]
@@ -82,6 +93,57 @@ def test_any_order_batching_and_repetition(history: History, data: st.DataObject
         if data.draw(st.booleans()):
             one.restart()
     assert one.left() == ordered(history)
+
+
+# What may happen to a lead, a webinar's guest, a meeting and an e-mail, beside the histories of the oracle.
+KINDS = {
+    "lead": (
+        "lead.created", "lead.stage_changed", "lead.converted", "lead.touched", "lead.disqualified", "lead.offered",
+        "lead.accepted", "lead.declined", "lead.expired", "lead.contacted", "lead.feedback", "lead.closed",
+    ),
+    "webinar": ("webinar.registered", "webinar.attended"),
+    "meeting": ("meeting.booked", "meeting.held"),
+    "email": ("email.sent", "email.opened", "email.clicked", "email.replied", "email.bounced"),
+}  # fmt: skip
+
+
+@st.composite
+def lives(draw: st.DrawFn, family: str) -> list[Event]:
+    """Events of one entity with colliding times, ids and dimensions."""
+    events = []
+    for number in range(draw(st.integers(1, 9))):
+        kind = draw(st.sampled_from(KINDS[family]))
+        data = {"rep": draw(st.sampled_from((None, "ann", "bob"))), "campaign": draw(st.sampled_from((None, "q4")))}
+        row = msgspec.structs.fields(EVENTS[kind].data)
+        choices = {
+            "partner": ("p", "q"), "contact": ("c",), "stage": ("MQL", "mql", "new"), "outcome": (None, "won", "lost"),
+            "kind": (None, "demo", "onboarding"), "medium": (None, "video", "phone"), "machine": (False, True),
+        }  # fmt: skip
+        fields = {field.name for field in row}
+        data |= {name: draw(st.sampled_from(options)) for name, options in choices.items() if name in fields}
+        said = {name: value for name, value in data.items() if value is not None}
+        time_ms = draw(st.sampled_from((0, 1, HOUR_MS, DAY_MS, DAY_MS + 1, DAY_MS + HOUR_MS, 91 * DAY_MS)))
+        events.append(decoded(kind, "1", DAY_MS + time_ms, id=str(number), source=draw(st.sampled_from("ab")), **said))
+    return events
+
+
+@pytest.mark.parametrize("family", KINDS)
+@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@given(data=st.data())
+def test_any_order_batching_and_repetition_of_a_life(family: str, data: st.DataObject) -> None:
+    events = data.draw(lives(family))
+    reference = roster("rep.defined ann team=north\nrep.defined bob team=south valid_from=1970-01-03")
+    plain, shuffled = Emitted(reference), Emitted(reference)
+    plain.batch(sorted(events, key=lambda event: (event.time_ms, event.source, event.id)))
+    todo = data.draw(st.permutations(events)) + data.draw(st.lists(st.sampled_from(events), max_size=3))
+    while todo:
+        size = data.draw(st.integers(1, 4))
+        shuffled.batch(todo[:size])
+        del todo[:size]
+        if data.draw(st.booleans()):
+            shuffled.restart()
+        assert shuffled.left() == shuffled.now()
+    assert shuffled.left() == plain.left()
 
 
 def test_many_seeded_histories() -> None:
@@ -101,7 +163,7 @@ def test_many_seeded_histories() -> None:
 
 
 @settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
-@given(history=histories(max_lives=4), data=st.data())
+@given(history=histories(max_lives=4) | customer_histories(), data=st.data())
 def test_changing_reference_data_withdraws_exactly_what_was_emitted(history: History, data: st.DataObject) -> None:
     """Reference events come at any time between the events; restarts too."""
     one = Emitted(Reference())

@@ -1,4 +1,4 @@
-"""The life of an e-mail or a message, and of a meeting: facts of a set of events."""
+"""The life of an e-mail or a message, of a meeting and of a webinar: facts of a set of events."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 from support.build import DAY_MS, decoded, ms
 from support.replay import roster
 
-from streamproc.facts.activity import MeetingLife, event_facts
+from streamproc.facts.activity import MeetingLife, WebinarLife, event_facts
 from streamproc.facts.fact import Fact, hash64
 from streamproc.facts.outreach import Outreach
 from streamproc.facts.reference import Reference
@@ -38,7 +38,10 @@ def names(facts: Counter[Fact]) -> set[str]:
         (("sent", "delivered", "deferred", "unsubscribed", "complained"), {"email_sent", "email_reached"}),
         (("sent", "opened"), {"email_sent", "email_reached", "email_opened"}),
         (("sent", "clicked"), {"email_sent", "email_reached", "email_clicked"}),
-        (("sent", "replied"), {"email_sent", "email_reached", "email_replied", "email_response"}),
+        (
+            ("sent", "replied"),
+            {"email_sent", "email_reached", "email_replied", "email_response", "reply_received"},
+        ),
         (("sent", "bounced"), {"email_sent", "email_bounced"}),
         (("sent", "rejected"), {"email_sent"}),
         (("sent", "bounced", "rejected"), {"email_sent", "email_bounced"}),
@@ -57,7 +60,7 @@ def test_everything_stands_at_the_sending_but_the_response_time() -> None:
     facts = email(("sent", "09:00"), ("opened", "09:30"), ("replied", "10:00"), ("replied", "11:00"), campaign="q4")
     assert {fact.name: fact.time_ms for fact in facts} == {
         "email_sent": SENT, "email_reached": SENT, "email_opened": SENT, "email_replied": SENT,
-        "email_response": ms("10:00"),
+        "email_response": ms("10:00"), "reply_received": ms("10:00"),
     }  # fmt: skip
     assert {fact.dims for fact in facts} == {(("channel", "email"), ("campaign", "q4"))}
     assert {fact.value for fact in facts if fact.name == "email_response"} == {3_600_000}
@@ -70,7 +73,29 @@ def test_ninety_days(kind: str, late_ms: int, counts: bool) -> None:
     for event in (decoded("email.sent", "m1", SENT), decoded(f"email.{kind}", "m1", SENT + late_ms)):
         life.apply(event, event.time_ms, reference)
     assert (f"email_{kind}" in names(Counter(life.facts(reference)))) == counts
-    assert ("email_response" in names(Counter(life.facts(reference)))) == (counts and kind == "replied")
+    for name in ("email_response", "reply_received"):
+        assert (name in names(Counter(life.facts(reference)))) == (counts and kind == "replied")
+
+
+@pytest.mark.parametrize("kind", ["opened", "clicked"])
+@pytest.mark.parametrize(("late_ms", "counts"), [(-1, True), (90 * DAY_MS, True), (90 * DAY_MS + 1, False)])
+def test_what_a_machine_did_has_facts_of_its_own(kind: str, late_ms: int, counts: bool) -> None:
+    did = decoded(f"email.{kind}", "m1", SENT + late_ms, machine=True)
+    again = decoded(f"email.{kind}", "m1", SENT + late_ms + DAY_MS, machine=True)
+    for order in permutations((decoded("email.sent", "m1", SENT), did, again)):
+        life, reference = Outreach("email"), Reference()
+        for event in order:
+            life.apply(event, event.time_ms, reference)
+        expected = {"email_sent", "email_reached"} | ({f"email_machine_{kind}"} if counts else set())
+        assert names(Counter(life.facts(reference))) == expected
+
+
+def test_a_machine_that_opens_an_unreached_email_is_no_anomaly() -> None:
+    life, reference = Outreach("email"), Reference()
+    for kind, data in (("sent", {}), ("bounced", {}), ("opened", {"machine": True})):
+        event = decoded(f"email.{kind}", "m1", SENT, **data)
+        life.apply(event, event.time_ms, reference)
+    assert names(Counter(life.facts(reference))) == {"email_sent", "email_bounced"}
 
 
 def test_the_earliest_sending_counts_with_its_own_dimensions() -> None:
@@ -103,8 +128,9 @@ def test_messages_can_only_be_answered() -> None:
         event = decoded(kind, "x1", time, channel="chat")
         life.apply(event, event.time_ms, reference)
     facts = Counter(life.facts(reference))
-    assert names(facts) == {"message_sent", "message_replied"}
-    assert {fact.time_ms for fact in facts} == {SENT}
+    assert names(facts) == {"message_sent", "message_replied", "reply_received"}
+    times = {fact.name: fact.time_ms for fact in facts}
+    assert times == {"message_sent": SENT, "message_replied": SENT, "reply_received": ms("09:30")}
 
 
 def meeting(*drawn: tuple[str, str, dict[str, object]], reference: Reference | None = None) -> list[Fact]:
@@ -120,12 +146,79 @@ def meeting(*drawn: tuple[str, str, dict[str, object]], reference: Reference | N
 
 
 def test_a_meeting_counts_once_at_its_earliest_holding() -> None:
-    (fact,) = meeting(
+    fact, video = meeting(
         ("booked", "08:00", {"rep": "ann", "product": "crm"}),
         ("held", "09:30", {"rep": "bob"}),
         ("held", "09:00", {"rep": "cy", "medium": "video"}),
     )
     assert fact == Fact("meeting_held", ms("09:00"), 1, (("rep", "cy"), ("product", "crm"), ("channel", "video")))
+    assert video == fact._replace(name="meeting_video")
+
+
+@pytest.mark.parametrize(
+    ("booked", "held", "names"),
+    [
+        ({}, {}, set()),
+        ({"kind": "demo"}, {}, {"meeting_demo"}),
+        ({"kind": "demo"}, {"kind": "onboarding"}, {"meeting_onboarding"}),
+        ({"kind": "demo"}, {"kind": "other"}, set()),
+        ({"kind": "discovery", "medium": "video"}, {"kind": "demo"}, {"meeting_demo", "meeting_video"}),
+        ({"medium": "video"}, {"medium": "phone"}, set()),
+        ({"medium": "phone"}, {"medium": "video"}, {"meeting_video"}),
+    ],
+)
+def test_kind_and_medium_of_a_meeting_are_those_of_its_holding_else_of_its_booking(
+    booked: dict[str, object], held: dict[str, object], names: set[str]
+) -> None:
+    facts = meeting(("booked", "08:00", booked), ("booked", "08:30", {"kind": "onboarding"}), ("held", "09:00", held))
+    assert {fact.name for fact in facts} == {"meeting_held"} | names
+    assert {fact.time_ms for fact in facts} == {ms("09:00")}
+
+
+def webinar(*drawn: tuple[str, str, dict[str, object]]) -> list[Fact]:
+    found = set()
+    for order in permutations(drawn):
+        life = WebinarLife()
+        for kind, time, data in order:
+            event = decoded(f"webinar.{kind}", "w1", time, contact="p1", **data)
+            life.apply(event, event.time_ms, Reference())
+        found.add(tuple(life.facts(Reference())))
+    (facts,) = found  # whatever the order
+    return list(facts)
+
+
+def test_a_webinar_counts_once_a_person_at_registration_and_attendance() -> None:
+    facts = webinar(
+        ("registered", "08:00", {"rep": "ann"}),
+        ("registered", "08:30", {"rep": "bob"}),
+        ("attended", "10:00", {"rep": "cy", "id": "z"}),
+        ("attended", "10:00", {"rep": "dee", "id": "a"}),
+    )
+    assert facts == [
+        Fact("webinar_registered", ms("08:00"), 1, (("rep", "ann"),)),
+        Fact("webinar_showed_up", ms("08:00"), 1, (("rep", "ann"),)),
+        Fact("webinar_attended", ms("10:00"), 1, (("rep", "dee"),)),
+    ]
+
+
+def test_who_attended_unregistered_attended_all_the_same() -> None:
+    assert webinar(("attended", "10:00", {})) == [Fact("webinar_attended", ms("10:00"), 1, ())]
+
+
+def test_research_is_kept_in_milliseconds_rounded_half_even() -> None:
+    for duration_s, spent_ms in ((0.0005, 0), (0.0015, 2), (90, 90_000), (1.2345, 1234), (2.675, 2675)):
+        event = decoded("research.logged", "ann", "09:00", duration_s=duration_s)
+        found = event_facts(event, event.time_ms, roster("rep.defined ann team=north"))
+        dims = (("rep", "ann"), ("team", "north"))
+        assert found == [Fact("research", SENT, spent_ms, dims), Fact("research_logged", SENT, 1, dims)]
+
+
+@pytest.mark.parametrize(
+    ("outcome", "names"), [("connected", ["call", "call_connected"]), ("voicemail", ["call"]), (None, ["call"])]
+)
+def test_a_call_that_connected(outcome: str | None, names: list[str]) -> None:
+    event = decoded("call.logged", "c1", "09:00", rep="ann", **({"outcome": outcome} if outcome else {}))
+    assert [fact.name for fact in event_facts(event, event.time_ms, Reference())] == names
 
 
 def test_a_meeting_not_held_counts_nothing() -> None:

@@ -217,3 +217,16 @@ def test_targets_hold_from_their_time(time: str, company: float | None, team: fl
     assert found["calls", "team=x", "month"] == team
     assert found["calls", "", "7d"] == 7
     assert ("calls", "", "year") not in found
+
+
+def test_open_stages_come_in_their_order_without_those_that_decide() -> None:
+    defined = """
+        stage.defined offer pipeline=default order=2
+        stage.defined won   pipeline=default order=3 is_won=true
+        stage.defined new   pipeline=default order=1
+        stage.defined lost    pipeline=other   is_lost=true
+        stage.defined talk    pipeline=other
+    """
+    assert roster(defined, stages=("a", "b")).open_stages() == {"default": ["new", "offer"], "other": ["talk"]}
+    assert roster("", stages=("a", "b")).open_stages() == {"default": ["a", "b"]}
+    assert roster("").open_stages() == {}

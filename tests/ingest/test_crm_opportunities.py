@@ -48,6 +48,7 @@ def test_the_companys_figures(events: list[dict[str, Any]]) -> None:
     assert len(won) / (len(won) + len(lost)) == pytest.approx(0.6315, abs=5e-5)
     revenue = sum(event["data"]["amount"] for event in won.values())
     assert revenue == 10_005_534
+    assert len({event["data"]["customer"] for event in won.values()}) == 85  # every account of accounts.csv
     assert revenue / len(won) == pytest.approx(2360.91, abs=0.005)
     seconds = [
         (datetime.fromisoformat(event["time"]) - datetime.fromisoformat(created[deal]["time"])).total_seconds()

@@ -201,3 +201,96 @@ def test_the_business_day_is_that_of_its_zone() -> None:
     assert day.value("calls", "today", at="09:00") == 2
     assert day.value("calls", "week", at="09:00") == 2
     assert day.value("calls", "month", at="09:00") == 3
+
+
+def test_demos_onboardings_and_video_meetings_by_holding_else_booking() -> None:
+    day = replay("""
+        08:00 meeting.booked v1 rep=ann kind=demo medium=video
+        09:00 meeting.held   v1
+        08:00 meeting.booked v2 rep=ann kind=demo medium=video
+        09:10 meeting.held   v2 kind=onboarding medium=in_person
+        09:20 meeting.held   v3 rep=bob kind=onboarding medium=video
+        08:00 meeting.booked v4 rep=bob kind=demo
+        09:30 meeting.no_show v4
+        09:40 meeting.held   v5 rep=bob kind=discovery
+    """)
+    assert day.groups("demo_meetings", "1h", at="10:00") == {"": 1, "rep=ann": 1, "channel=video": 1}
+    assert day.groups("onboarding_meetings", "1h", at="10:00") == {
+        "": 2, "rep=ann": 1, "rep=bob": 1, "channel=in_person": 1, "channel=video": 1,
+    }  # fmt: skip
+    assert day.groups("video_meetings", "1h", at="10:00") == {"": 2, "rep=ann": 1, "rep=bob": 1, "channel=video": 2}
+    assert day.value("meetings_held", "1h", at="10:00") == 4
+
+
+def test_webinars_count_a_person_once() -> None:
+    day = replay("""
+        08:00 webinar.registered w1 contact=p1 rep=ann campaign=q4
+        09:00 webinar.registered w1 contact=p1 rep=bob
+        09:10 webinar.registered w1 contact=p2 rep=ann campaign=q4
+        09:20 webinar.registered w2 contact=p1 rep=ann
+        10:30 webinar.attended   w1 contact=p1 rep=bob
+        10:31 webinar.attended   w1 contact=p1
+        10:40 webinar.attended   w1 contact=p3
+    """)
+    assert day.groups("webinar_registrations", "today", at="11:00") == {"": 3, "rep=ann": 3, "campaign=q4": 2}
+    assert day.value("webinar_registrations", "1h", at="10:00") == 2  # p1 had registered at eight
+    assert day.groups("webinar_attendances", "today", at="11:00") == {"": 2, "rep=bob": 1}
+    row = day.row("webinar_attendance_ratio", "today", at="11:00", rep="ann")
+    assert (row.value, row.numerator, row.denominator, row.n) == (1 / 3, 1, 3, 3)
+    assert day.value("webinar_attendance_ratio", "today", at="11:00", campaign="q4") == 0.5
+    assert day.value("webinar_attendance_ratio", "today", at="10:00") == 0  # nobody has attended yet
+    assert day.value("webinar_attendance_ratio", "1h", at="11:00") is None
+    assert not day.has("webinar_attendance_ratio", "today", at="11:00", rep="bob")
+
+
+def test_research_and_what_comes_of_it() -> None:
+    day = replay(
+        """
+        08:00 research.logged ann duration_s=3600
+        09:10 research.logged ann duration_s=1800.5
+        09:20 research.logged bob duration_s=899.5
+        07:00 email.sent      m1 rep=ann
+        09:30 email.replied   m1 rep=bob
+        09:40 email.replied   m1
+        09:00 email.sent      m2 rep=ann
+        09:35 email.bounced   m2
+        09:36 email.replied   m2
+        09:00 message.sent    x1 rep=bob
+        09:50 message.replied x1
+        09:55 message.replied x2 rep=bob
+        """,
+        reference=ROSTER,
+    )
+    row = day.row("research_seconds", "1h", at="10:00")
+    assert (row.value, row.numerator, row.denominator, row.n) == (2700, 2700, None, 2)
+    assert day.value("research_seconds", "today", at="10:00", rep="ann") == 5400.5
+    row = day.row("research_reactions_per_hour", "1h", at="10:00")
+    assert (row.value, row.numerator, row.denominator, row.n) == (2 / 0.75, 2, 0.75, 2)  # m1 and x1 in 45 minutes
+    assert day.value("research_reactions_per_hour", "1h", at="10:00", team="south") == pytest.approx(3600 / 899.5)
+    assert day.value("research_reactions_per_hour", "today", at="10:00", rep="ann") == pytest.approx(3600 / 5400.5)
+    row = day.row("research_reactions_per_hour", "1h", at="10:30", rep="ann")  # answered, but nothing researched
+    assert (row.value, row.numerator, row.denominator, row.n) == (None, 1, 0, 1)
+
+
+def test_account_engagement_weighs_what_happens() -> None:
+    day = replay("""
+        09:00 call.logged       c1 rep=ann account=acme outcome=connected
+        09:01 call.logged       c2 rep=ann account=acme outcome=no_answer
+        09:02 meeting.booked    v1 account=acme
+        09:03 meeting.held      v1
+        09:04 email.sent        m1 account=acme
+        09:05 email.opened      m1
+        09:06 email.clicked     m1
+        09:07 email.replied     m1
+        09:08 email.sent        m2 account=acme
+        09:09 email.opened      m2 machine=true
+        09:10 message.sent      x1 account=acme
+        09:11 message.replied   x1
+        09:12 webinar.attended  w1 contact=p account=acme
+        09:13 webinar.registered w1 contact=q account=acme
+        09:14 call.logged       c3 rep=ann account=other
+    """)
+    # calls 3 + 1, meeting 5, m1 1 + 1 + 2 + 4, m2 1, message 1 + 4, webinar 4
+    row = day.row("account_engagement_points", "1h", at="10:00", account="acme")
+    assert (row.value, row.numerator, row.denominator, row.n) == (27, 27, None, 27)
+    assert day.groups("account_engagement_points", "1h", at="10:00") == {"": 28, "account=acme": 27, "account=other": 1}

@@ -192,3 +192,39 @@ def test_message_response_by_channel() -> None:
     row = day.row("message_response_ratio", "1h", at="10:00", rep="ann")
     assert (row.numerator, row.denominator) == (1, 3)
     assert day.value("message_response_ratio", "year", at="2026-06-02 10:00", channel="chat") == 0  # after 92 days
+
+
+def test_machine_opens_and_clicks_count_once_an_email_that_arrived() -> None:
+    day = replay("""
+        09:00            email.sent    m1 rep=ann variant=a
+        09:00            email.sent    m2 rep=ann variant=b
+        09:00            email.sent    m3 rep=ann variant=b
+        09:01            email.opened  m1 machine=true
+        09:02            email.opened  m1 machine=true
+        09:02            email.clicked m1 machine=true
+        09:03            email.opened  m1
+        09:03            email.opened  m2 machine=true
+        09:04            email.opened  m3 machine=true
+        09:05            email.bounced m3
+        2026-06-02 09:00 email.clicked m2 machine=true
+    """)
+    row = day.row("email_machine_opens", "1h", at="10:00")
+    assert (row.value, row.numerator, row.denominator, row.n) == (2, 2, None, 2)
+    assert day.value("email_machine_opens", "1h", at="10:00", variant="b") == 1
+    assert day.value("email_machine_clicks", "1h", at="10:00", rep="ann") == 1
+    assert day.value("email_machine_clicks", "year", at="2026-06-02 10:00") == 1  # m2's came after 92 days
+    assert day.value("email_open_ratio", "1h", at="10:00") == 0.5  # m1, by a person
+
+
+def test_variants_can_be_compared() -> None:
+    day = replay("""
+        09:00 email.sent      m1 variant=a
+        09:00 email.sent      m2 variant=b
+        09:10 email.replied   m1
+        09:00 message.sent    x1 variant=a
+        09:00 message.sent    x2 variant=b
+        09:10 message.replied x2
+    """)
+    assert day.value("email_response_ratio", "1h", at="10:00", variant="a") == 1
+    assert day.value("email_response_ratio", "1h", at="10:00", variant="b") == 0
+    assert day.value("message_response_ratio", "1h", at="10:00", variant="b") == 1

@@ -442,3 +442,53 @@ def test_late_and_shuffled_events_give_what_an_ordered_replay_gives() -> None:
     for kpi in kpis:
         assert there.groups(kpi, "today", at="10:00") == back.groups(kpi, "today", at="10:00")
         assert there.groups(kpi, "today", at="10:00")
+
+
+def test_deals_won_per_conversation() -> None:
+    day = replay("""
+        09:00 call.logged  c1 rep=ann outcome=connected
+        09:01 call.logged  c2 rep=ann outcome=busy
+        09:02 call.logged  c3 rep=ann
+        09:03 meeting.held v1 rep=ann product=crm
+        09:04 meeting.booked v2 rep=ann
+        09:05 call.logged  c4 rep=bob outcome=connected direction=inbound
+        09:10 deal.won     d1 rep=ann product=crm
+        09:11 deal.won     d2 rep=bob
+        09:12 deal.won     d3 rep=bob
+        09:13 deal.won     d4 rep=cy
+        09:14 deal.lost    d5 rep=ann
+    """)
+    row = day.row("closing_ratio", "1h", at="10:00")
+    assert (row.value, row.numerator, row.denominator, row.n) == (4 / 3, 4, 3, 3)
+    assert day.value("closing_ratio", "1h", at="10:00", rep="ann") == 0.5
+    assert day.value("closing_ratio", "1h", at="10:00", rep="bob") == 2  # not a share: it may exceed 1
+    assert day.value("closing_ratio", "1h", at="10:00", product="crm") == 1
+    assert day.value("closing_ratio", "1h", at="10:00", rep="cy") is None  # no conversation
+
+
+def test_pipeline_growth_compares_with_the_windows_start() -> None:
+    day = replay("""
+        2026-03-01 12:00 deal.created       d1 rep=ann stage=new amount=100
+        2026-03-01 12:00 deal.created       d2 rep=bob stage=new amount=300
+        09:10            deal.updated       d1 amount=150
+        09:20            deal.created       d3 rep=ann stage=new amount=50
+        09:30            deal.stage_changed d1 stage=demo
+        09:40            deal.won           d2
+    """)
+    # 400 at nine; then + 50 + 50 - 300
+    row = day.row("pipeline_growth_ratio", "1h", at="10:00")
+    assert (row.value, row.numerator, row.denominator, row.n) == (-0.5, -200, 400, 2)
+    row = day.row("pipeline_growth_ratio", "1h", at="10:00", rep="ann")
+    assert (row.value, row.numerator, row.denominator, row.n) == (1, 100, 100, 2)
+    assert day.value("pipeline_growth_ratio", "1h", at="10:00", rep="bob") == -1
+    row = day.row("pipeline_growth_ratio", "1h", at="10:00", deal_stage="new")  # d1 went on, d2 was won, d3 came
+    assert (row.value, row.numerator, row.denominator, row.n) == (-0.875, -350, 400, 1)
+    assert day.value("pipeline_growth_ratio", "1h", at="10:00", deal_stage="demo") is None  # nothing in it at nine
+    assert day.value("pipeline_growth_ratio", "today", at="10:00") == -0.5
+    assert day.value("pipeline_growth_ratio", "7d", at="10:00") is None  # nothing a week ago
+    row = day.row("pipeline_growth_ratio", "all", at="10:00")
+    assert (row.value, row.numerator, row.denominator) == (None, 200, 0)
+    row = day.row("pipeline_growth_ratio", "1h", at="10:35")  # since 09:35 only the win
+    assert (row.numerator, row.denominator) == (-300, 500)
+    row = day.row("pipeline_growth_ratio", "1h", at="11:00")
+    assert (row.value, row.numerator, row.denominator) == (0, 0, 200)

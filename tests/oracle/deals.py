@@ -5,54 +5,14 @@ Written from definitions.md §6 and the decisions of the project; shares nothing
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
-from decimal import ROUND_HALF_EVEN, Context, Decimal
-from typing import Any
+from collections.abc import Iterable
+from dataclasses import dataclass
 
-DIMS = (
-    "rep", "team", "region", "product", "channel", "campaign",
-    "partner", "lead_source", "account", "segment", "variant",
-)  # fmt: skip
+from oracle.dims import DIMS, Convert, Row, times
+from oracle.stages import Stages
+
 # Naming another stage in one of these moves an open deal; in a decision it only says where a reopened deal stands.
 MOVES = {"deal.created", "deal.stage_changed", "deal.updated", "quote.sent"}
-_EXACT = Context(prec=80)
-
-Row = dict[str, Any]
-
-
-def times(units: int | Decimal, factor: float) -> int:
-    """`units` × `factor` (the factor's shortest decimal), rounded half-even."""
-    product = _EXACT.multiply(Decimal(units), Decimal(repr(float(factor))))
-    return int(product.to_integral_value(ROUND_HALF_EVEN, _EXACT))
-
-
-@dataclass
-class Stages:
-    """stage.defined by (pipeline, stage); the last definition holds, the first one gives the position."""
-
-    rows: dict[tuple[str, str], Row] = field(default_factory=dict)
-
-    def add(self, row: Row) -> None:
-        key = (row["pipeline"], row["stage"])
-        position = sum(pipeline == row["pipeline"] for pipeline, _ in self.rows)
-        self.rows[key] = {**row, "position": self.rows[key]["position"] if key in self.rows else position}
-
-    def order(self, pipeline: str, stage: str) -> int | None:
-        row = self.rows.get((pipeline, stage))
-        return None if row is None else row["position"] if row["order"] is None else row["order"]
-
-    def probability(self, pipeline: str, stage: str | None, told: float | None) -> float:
-        defined = self.rows.get((pipeline, stage or ""), {}).get("probability")
-        return next((p for p in (defined, told) if p is not None), 0.5)
-
-    def decision(self, pipeline: str, stage: str | None) -> str | None:
-        row = self.rows.get((pipeline, stage or ""), {})
-        return "won" if row.get("is_won") else "lost" if row.get("is_lost") else None
-
-    def is_opportunity(self, pipeline: str, stage: str | None) -> bool:
-        marked = {name for (of, name), row in self.rows.items() if of == pipeline and row["qualified"]}
-        return not marked or stage in marked
 
 
 @dataclass
@@ -65,9 +25,9 @@ class Stay:
 
 
 class Life:
-    """One deal. `convert(amount, currency, time_ms)` gives units of 1/10,000, or None where no rate is known."""
+    """One deal."""
 
-    def __init__(self, stages: Stages, currency: str, convert: Callable[[float, str, int], int | None]) -> None:
+    def __init__(self, stages: Stages, currency: str, convert: Convert) -> None:
         self.stages, self.convert = stages, convert
         self.state = "none"
         self.dims: Row = {}
@@ -91,7 +51,7 @@ class Life:
         elif kind in ("deal.won", "deal.lost"):
             if self.state in ("none", "open"):
                 self._learn(event)
-                self._decide(kind.removeprefix("deal."), event["time_ms"])
+                self._decide(kind.removeprefix("deal."), event["time_ms"], event.get("direct_cost"))
         elif kind == "deal.reopened":
             self._reopened(event)
         elif kind == "deal.deleted":
@@ -102,8 +62,7 @@ class Life:
             self._changed(event)
         if kind == "quote.sent" and not any(fact["name"] == "deal_quoted" for fact in self.facts):
             self._fact("deal_quoted", event["time_ms"])
-        if self.state == "open":
-            self._note_open_period(event["time_ms"])
+        self._note_open_period(event["time_ms"])
 
     def _created(self, event: Row) -> None:
         time_ms, opens = event["time_ms"], self.state == "none"
@@ -152,8 +111,11 @@ class Life:
             self.stay = Stay(time_ms, {**self.dims, "deal_stage": self.stage}, order)
             self.facts.append({"name": "stage_entered", "time_ms": time_ms, **self.stay.dims})
 
-    def _decide(self, decision: str, time_ms: int) -> None:
+    def _decide(self, decision: str, time_ms: int, direct_cost: float | None = None) -> None:
         self.decision = [{"name": f"deal_{decision}", "time_ms": time_ms, "amount": self.amount, **self.dims}]
+        if direct_cost is not None:
+            cost = self.convert(direct_cost, self.currency, time_ms)
+            self.decision.append({"name": "deal_cost", "time_ms": time_ms, "amount": cost or 0, **self.dims})
         if decision == "won" and self.opened_ms is not None:
             since_ms = self.opened_ms if self.first_contact_ms is None else self.first_contact_ms
             if time_ms >= since_ms:
@@ -195,27 +157,26 @@ class Life:
         return {"name": "stage_dwell", "time_ms": time_ms, "amount": time_ms - left.since_ms, **left.dims}
 
     def _note_open_period(self, time_ms: int) -> None:
+        if self.open_periods and self.open_periods[-1]["end_ms"] is None:
+            self.open_periods[-1]["end_ms"] = time_ms
+        if self.state != "open":
+            return
         probability = self.stages.probability(self.pipeline, self.stage, self.probability)
         period = {
             "amount": self.amount,
             "weighted": times(self.amount, probability),
             "qualified": self.stages.is_opportunity(self.pipeline, self.stage),
-            "is_now": False,
+            "start_ms": time_ms,
+            "end_ms": None,
         }
-        self.open_periods.append({"time_ms": time_ms, "deal_stage": self.stage, **period, **self.dims})
+        self.open_periods.append({"name": "deal", "deal_stage": self.stage, **period, **self.dims})
 
 
 def replay(life: Life, events: Iterable[Row]) -> tuple[list[Row], list[Row]]:
-    """(facts, open periods) of a deal after its events, which must be in order."""
+    """Facts and open periods of a deal after its events, which must be in order."""
     for event in events:
         life.add(event)
     facts = life.facts + life.decision
     if life.state == "won":
         facts += [{**fact, "name": "deal_quoted_won"} for fact in life.facts if fact["name"] == "deal_quoted"]
-    if life.state == "open":
-        life.open_periods[-1]["is_now"] = True
-    was_open = [
-        {"name": "deal_was_open", **{key: period.get(key) for key in ("time_ms", "deal_stage", *DIMS)}}
-        for period in life.open_periods
-    ]
-    return facts + was_open, life.open_periods
+    return facts, life.open_periods

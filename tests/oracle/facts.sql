@@ -1,16 +1,18 @@
--- From events to facts: e-mails, messages, meetings, calls and contacts. Reads resolved and, of deals.py, deal_fact.
+-- From events to facts: e-mails, messages, meetings, webinars, calls and contacts. Reads resolved and the variable at_ms.
 
--- Each event with the channel that goes without saying.
-CREATE TEMP TABLE activity AS
+-- The events before the time asked for, each with the channel that goes without saying.
+CREATE TEMP VIEW activity AS
 SELECT * REPLACE (coalesce(channel, CASE
     WHEN type = 'call.logged' THEN 'phone'
     WHEN type LIKE 'email.%' THEN 'email'
     WHEN type LIKE 'meeting.%' THEN medium  -- video, in_person and phone are the names of channels, too
 END) AS channel)
-FROM resolved;
+FROM resolved WHERE time_ms < getvariable('at_ms');
 
 CREATE TEMP VIEW call_fact AS
-SELECT 'call' AS name, * FROM activity WHERE type = 'call.logged';
+SELECT 'call' AS name, * FROM activity WHERE type = 'call.logged'
+UNION ALL
+SELECT 'call_connected' AS name, * FROM activity WHERE type = 'call.logged' AND outcome = 'connected';
 
 CREATE TEMP VIEW email_fact AS
 WITH sent AS (
@@ -22,6 +24,8 @@ WITH sent AS (
         NOT bool_or(type IN ('email.bounced', 'email.rejected')) AS reached,
         min(time_ms) FILTER (type = 'email.opened' AND NOT machine) AS opened_ms,
         min(time_ms) FILTER (type = 'email.clicked' AND NOT machine) AS clicked_ms,
+        min(time_ms) FILTER (type = 'email.opened' AND machine) AS machine_opened_ms,
+        min(time_ms) FILTER (type = 'email.clicked' AND machine) AS machine_clicked_ms,
         min(time_ms) FILTER (type = 'email.replied') AS replied_ms,
     FROM activity WHERE type LIKE 'email.%' GROUP BY subject
 ), mail AS (
@@ -34,14 +38,18 @@ WITH sent AS (
         ('email_reached', reached),
         ('email_opened', reached AND opened_ms <= deadline_ms),
         ('email_clicked', reached AND clicked_ms <= deadline_ms),
+        ('email_machine_opened', reached AND machine_opened_ms <= deadline_ms),
+        ('email_machine_clicked', reached AND machine_clicked_ms <= deadline_ms),
         ('email_replied', reached AND replied_ms <= deadline_ms)
     ) AS f(name, holds)
     WHERE f.holds
 ), response AS (
     SELECT 'email_response' AS name, * REPLACE (replied_ms AS time_ms), replied_ms - time_ms AS amount
     FROM mail WHERE reached AND replied_ms BETWEEN time_ms AND deadline_ms
+), reply AS (
+    SELECT 'reply' AS name, * REPLACE (replied_ms AS time_ms) FROM mail WHERE reached AND replied_ms <= deadline_ms
 )
-SELECT * FROM cohort UNION ALL BY NAME SELECT * FROM response;
+SELECT * FROM cohort UNION ALL BY NAME SELECT * FROM response UNION ALL BY NAME SELECT * FROM reply;
 
 CREATE TEMP VIEW message_fact AS
 WITH sent AS (
@@ -49,9 +57,11 @@ WITH sent AS (
 ), reply AS (
     SELECT subject, min(time_ms) AS replied_ms FROM activity WHERE type = 'message.replied' GROUP BY subject
 ), replied AS (
-    SELECT sent.* FROM sent JOIN reply USING (subject) WHERE replied_ms <= time_ms + 90 * 86_400_000::BIGINT
+    SELECT sent.*, replied_ms FROM sent JOIN reply USING (subject) WHERE replied_ms <= time_ms + 90 * 86_400_000::BIGINT
 )
-SELECT 'message_sent' AS name, * FROM sent UNION ALL BY NAME SELECT 'message_replied' AS name, * FROM replied;
+SELECT 'message_sent' AS name, * FROM sent
+UNION ALL BY NAME SELECT 'message_replied' AS name, * FROM replied
+UNION ALL BY NAME SELECT 'reply' AS name, * REPLACE (replied_ms AS time_ms) FROM replied;
 
 CREATE TEMP VIEW meeting_fact AS
 WITH held AS (
@@ -61,7 +71,10 @@ WITH held AS (
     QUALIFY row_number() OVER (PARTITION BY subject ORDER BY seq) = 1
 )
 SELECT
-    'meeting_held' AS name,
+    unnest(['meeting_held',
+            CASE coalesce(held.kind, booked.kind) WHEN 'demo' THEN 'meeting_demo'
+                 WHEN 'onboarding' THEN 'meeting_onboarding' END,
+            CASE coalesce(held.medium, booked.medium) WHEN 'video' THEN 'meeting_video' END]) AS name,
     held.time_ms,
     coalesce(held.rep, booked.rep) AS rep,
     -- another rep's team is not that of who booked
@@ -79,6 +92,18 @@ SELECT
     coalesce(held.variant, booked.variant) AS variant,
 FROM held LEFT JOIN booked USING (subject);
 
+CREATE TEMP VIEW webinar_fact AS
+WITH registered AS (
+    SELECT * FROM activity WHERE type = 'webinar.registered'
+    QUALIFY row_number() OVER (PARTITION BY subject ORDER BY seq) = 1
+), attended AS (
+    SELECT * FROM activity WHERE type = 'webinar.attended'
+    QUALIFY row_number() OVER (PARTITION BY subject ORDER BY seq) = 1
+)
+SELECT 'webinar_registered' AS name, * FROM registered
+UNION ALL SELECT 'webinar_attended' AS name, * FROM attended
+UNION ALL SELECT 'webinar_registered_attended' AS name, * FROM registered WHERE subject IN (SELECT subject FROM attended);
+
 CREATE TEMP VIEW contact_fact AS
 SELECT 'contact_touched' AS name, *, coalesce(contact, recipient) AS identity
 FROM activity
@@ -86,14 +111,15 @@ WHERE coalesce(contact, recipient) IS NOT NULL
   AND (type IN ('email.sent', 'meeting.held', 'message.sent')
        OR type = 'call.logged' AND direction IS DISTINCT FROM 'inbound');
 
-CREATE TEMP TABLE fact AS
+CREATE TEMP VIEW activity_fact AS
 SELECT name, time_ms, amount, identity,
-       rep, team, region, product, channel, campaign, partner, lead_source, account, segment, variant, deal_stage
+       rep, team, region, product, channel, campaign, partner, lead_source, account, segment, variant
 FROM (
-    FROM deal_fact
-    UNION ALL BY NAME FROM call_fact
+    FROM call_fact
     UNION ALL BY NAME FROM email_fact
     UNION ALL BY NAME FROM message_fact
     UNION ALL BY NAME FROM meeting_fact
+    UNION ALL BY NAME FROM webinar_fact
     UNION ALL BY NAME FROM contact_fact
-);
+)
+WHERE name IS NOT NULL;

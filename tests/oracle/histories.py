@@ -8,20 +8,19 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta, timezone
-from typing import Any, Protocol, TypeVar
+from datetime import datetime
+from hashlib import blake2b
+from typing import NamedTuple
 
 from hypothesis import strategies as st
 
-T = TypeVar("T")
-Event = dict[str, Any]
+from oracle import makers, makers_lives
+from oracle.dims import DIMS
+from oracle.picks import Event, Made, Pick, T, maybe, text
+
 MINUTE, HOUR, DAY = 60_000, 3_600_000, 86_400_000
-
-
-class Pick(Protocol):
-    def __call__(self, options: Sequence[T]) -> T: ...
 
 
 @dataclass(frozen=True)
@@ -35,7 +34,7 @@ class History:
 
     def __repr__(self) -> str:
         events = b"\n".join([*self.reference, *self.lines]).decode()
-        return f"History as of {_text(self.at_ms, 0)} in {self.zone}:\n{events}"
+        return f"History as of {text(self.at_ms, 0)} in {self.zone}:\n{events}"
 
 
 def _ms(text: str) -> int:
@@ -59,133 +58,63 @@ def edges(at_ms: int) -> list[int]:
     """Times where a window as of `at_ms` begins or ends, and those a millisecond beside them."""
     found = [at_ms - HOUR // 2, at_ms]
     for length, step in _LENGTHS:
-        found += [(at_ms - length) // step * step, at_ms - length]
-    for days in (0, 1, 2, 7, 31, 92, 366):
+        start = (at_ms - length) // step * step
+        found += [start, at_ms - length, start - length]
+    for days in (0, 1, 2, 7, 14, 31, 61, 90, 92, 180, 184, 366, 731):
         day = at_ms // DAY * DAY - days * DAY
         found += [day + hours * HOUR for hours in (0, -1, -2, 2)] + [day + 3 * HOUR + HOUR // 2]
     return [edge + beside for edge in found for beside in (0, -1, 1)]
 
 
-def _text(time_ms: int, offset_minutes: int) -> str:
-    instant = datetime.fromtimestamp(0, UTC) + timedelta(milliseconds=time_ms)
-    return instant.astimezone(timezone(timedelta(minutes=offset_minutes))).isoformat(timespec="milliseconds")
-
-
-# --- what events say -------------------------------------------------------------------------------------------------
-
-REPS, TEAMS, REGIONS = ("ann", "bob", "cy", "stranger"), ("north", "south", "lonely"), ("dach", "uk")
-STAGES = ("new", "demo", "offer", "signed", "dead", "unlisted")
-PIPELINES = ("default", "partner")
-CURRENCIES = ("EUR", "USD", "GBP")
-AMOUNTS = (1000.0, 0.0, 250.5, 0.00005, 0.0001, 33.3333, -100.0, 99_999_999.99)
 RATES = (0.92, 1.1, 0.5, 1.00005)
 OFFSETS = (0, 120, -150, 330)
 
 
-def _maybe(pick: Pick, data: Event, name: str, options: Sequence[Any], simplest: int = 2) -> None:
-    """Sets a field to one of `options`, or (more likely the larger `simplest`) leaves it out."""
-    value = pick((*[None] * simplest, *options))
-    if value is not None:
-        data[name] = value
+# --- lives -----------------------------------------------------------------------------------------------------------
 
 
-def _dims(pick: Pick) -> Event:
-    data: Event = {}
-    _maybe(pick, data, "rep", REPS)
-    _maybe(pick, data, "team", TEAMS, 9)
-    _maybe(pick, data, "region", REGIONS, 9)
-    _maybe(pick, data, "campaign", ("q1", "q2=x"), 4)
-    _maybe(pick, data, "product", ("crm", "übung"), 6)
-    _maybe(pick, data, "channel", ("web", "video", "linkedin"), 9)
-    _maybe(pick, data, "lead_source", ("fair",), 6)
-    _maybe(pick, data, "segment", ("new", "existing"), 6)
-    return data
+class Family(NamedTuple):
+    """`subject`: the fields that name the entity; the first of them that an event does not say is the entity's name."""
+
+    make: Callable[[Pick], Made]
+    subject: tuple[str, ...] = ()
 
 
-def _call(pick: Pick) -> tuple[str, Event]:
-    data = {"rep": pick(REPS)} | _dims(pick)
-    _maybe(pick, data, "direction", ("outbound", "inbound"))
-    _maybe(pick, data, "contact", ("p1", "p2"), 1)
-    return "call.logged", data
-
-
-def _email(pick: Pick) -> tuple[str, Event]:
-    kinds = ("sent", "replied", "opened", "clicked", "bounced", "rejected", "delivered", "unsubscribed")
-    kind = "email." + pick((*["sent"] * 4, *["replied", "opened", "clicked"] * 2, *kinds))
-    data = _dims(pick)
-    _maybe(pick, data, "recipient", ("p1", "p3"))
-    if kind == "email.bounced":
-        _maybe(pick, data, "bounce_type", ("hard", "soft"), 1)
-    if kind in ("email.opened", "email.clicked"):
-        _maybe(pick, data, "machine", (False, True))
-    return kind, data
-
-
-def _message(pick: Pick) -> tuple[str, Event]:
-    data = _dims(pick) | {"channel": pick(("linkedin", "chat"))}
-    _maybe(pick, data, "contact", ("p1", "p2"))
-    return pick(("message.sent", "message.replied")), data
-
-
-def _meeting(pick: Pick) -> tuple[str, Event]:
-    data = _dims(pick)
-    _maybe(pick, data, "medium", ("video", "in_person", "phone"), 1)
-    _maybe(pick, data, "contact", ("p2", "p4"))
-    return "meeting." + pick(("held", "booked", "held", "booked", "cancelled", "no_show")), data
-
-
-def _deal(pick: Pick) -> tuple[str, Event]:
-    kind = pick(
-        (
-            *["deal.created"] * 3, *["deal.stage_changed"] * 4, *["deal.updated"] * 2, *["deal.won"] * 2, "deal.lost",
-            *["deal.reopened"] * 2, "deal.deleted", *["quote.sent"] * 2,
-        )
-    )  # fmt: skip
-    data = _dims(pick)
-    if kind == "deal.created":
-        data |= {"amount": pick(AMOUNTS), "currency": pick(CURRENCIES)}
-        _maybe(pick, data, "stage", STAGES, 1)
-        _maybe(pick, data, "pipeline", PIPELINES, 4)
-    else:
-        _maybe(pick, data, "amount", AMOUNTS, 8)
-        _maybe(pick, data, "currency", CURRENCIES, 16)
-        _maybe(pick, data, "pipeline", PIPELINES, 24)
-    if kind == "deal.stage_changed":
-        data["stage"] = pick(STAGES)
-    elif kind != "deal.created":
-        _maybe(pick, data, "stage", STAGES, 24)
-    _maybe(pick, data, "probability", (0.2, 0.0, 1.0, 0.33335), 8)
-    if kind == "quote.sent":
-        data["quote"] = pick(("q1", "q2"))
-    return kind, data
-
-
-_FAMILIES = {  # family → (its events, the field that names the entity)
-    "deal": (_deal, "deal"), "email": (_email, "message_id"), "call": (_call, None),
-    "meeting": (_meeting, "meeting_id"), "message": (_message, "message_id"),
+_FAMILIES = {
+    "deal": Family(makers_lives.deal, ("deal",)), "email": Family(makers.email, ("message_id",)),
+    "lead": Family(makers_lives.lead, ("lead",)), "customer": Family(makers_lives.customer, ("customer",)),
+    "meeting": Family(makers.meeting, ("meeting_id",)), "message": Family(makers.message, ("message_id",)),
+    "call": Family(makers.call), "cost": Family(makers.cost), "survey": Family(makers.survey),
+    "webinar": Family(makers.webinar, ("webinar_id", "contact")), "rep": Family(makers.research, ("rep",)),
+    "web": Family(makers.web),
 }  # fmt: skip
-_FAMILY_ODDS = ("deal", "deal", "deal", "deal", "email", "email", "email", "call", "meeting", "message")
+_FAMILY_ODDS = (
+    *["deal"] * 4, *["lead"] * 4, *["customer"] * 4, *["email"] * 3, "meeting", "meeting", "cost", "cost", "call",
+    "message", "webinar", "rep", "survey", "web",
+)  # fmt: skip
 _STEPS = (
-    0, 1, MINUTE, -1, HOUR, DAY, 3 * DAY, -HOUR, 30 * DAY, 90 * DAY, 90 * DAY + 1, 90 * DAY - 1, -DAY, -40 * DAY,
+    0, 1, MINUTE, -1, 10 * MINUTE, HOUR, HOUR + 1, DAY, DAY + 1, DAY - 1, 3 * DAY, -HOUR, 30 * DAY, 90 * DAY,
+    90 * DAY + 1, 90 * DAY - 1, -DAY, -40 * DAY,
 )  # fmt: skip
 
 
 def life(pick: Pick, at_ms: int, entities: int = 3) -> list[Event]:
     """Some events of one of so many entities of a family, in no particular order, without ids."""
     family = pick(_FAMILY_ODDS)
-    make, field = _FAMILIES[family]
+    make, subject = _FAMILIES[family]
     name = str(pick(range(1, entities + 1)))
     time_ms = pick(edges(at_ms))
     events = []
     for _ in range(pick(range(1, 9))):
         kind, data = make(pick)
-        if field:
-            data[field] = name
+        if subject:
+            data.setdefault(subject[0], name)
+        named = "/".join([family, *(data[field] for field in subject)] if subject else [family, name])
         if family == "deal":
-            _maybe(pick, data, "first_contact_at", (_text(time_ms - 5 * DAY, 0), _text(time_ms + DAY, 60)), 8)
-        text = _text(time_ms, pick(OFFSETS))
-        events.append({"type": kind, "time": text, "subject": f"{family}/{name}", "data": data})
-        time_ms = pick((time_ms + pick(_STEPS), pick(edges(at_ms))))
+            maybe(pick, data, "first_contact_at", (text(time_ms - 5 * DAY, 0), text(time_ms + DAY, 60)), 8)
+        events.append({"type": kind, "time": text(time_ms, pick(OFFSETS)), "subject": named, "data": data})
+        step_ms = pick(_STEPS)
+        time_ms = pick((*[time_ms + step_ms] * 3, pick(edges(at_ms))))
     return events
 
 
@@ -201,13 +130,15 @@ def _reference_event(index: int, kind: str, data: Event) -> Event:
 
 def reference(pick: Pick, at_ms: int) -> list[Event]:
     """A roster with moves, rates that change, and stages with and without order, probability and marks."""
-    early, moved = _text(at_ms - 800 * DAY, 0), _text(pick(edges(at_ms)), 60)
+    early, moved = text(at_ms - 800 * DAY, 0), text(pick(edges(at_ms)), 60)
     rows: list[tuple[str, Event]] = [
         ("rep.defined", {"rep": "ann", "team": "north", "region": "dach"}),
         ("rep.defined", {"rep": "ann", "team": "south", "valid_from": moved}),
         ("rep.defined", {"rep": "bob", "team": "south"}),
         ("rep.defined", {"rep": "bob", "team": "north", "region": "uk", "valid_from": moved}),
         ("rep.defined", {"rep": "cy", "valid_from": moved}),
+        ("rep.defined", {"rep": "dee", "team": "south", "active": pick((True, False))}),
+        ("rep.defined", {"rep": "dee", "team": "south", "active": False, "valid_from": moved}),
         ("team.defined", {"team": "south", "region": "uk"}),
         ("team.defined", {"team": "south", "region": "dach", "valid_from": moved}),
         ("fx.rate", {"currency": "USD", "rate": pick(RATES)}),
@@ -216,19 +147,37 @@ def reference(pick: Pick, at_ms: int) -> list[Event]:
     ]
     if pick((True, True, True, False)):
         rows += [("stage.defined", data) for data in _stages(pick)]
+    rows += _targets(pick, moved)
     return [_reference_event(index, kind, data) for index, (kind, data) in enumerate(rows)]
+
+
+def _targets(pick: Pick, moved: str) -> list[tuple[str, Event]]:
+    """Targets of revenue, some of which end or change; and some of other things."""
+    rows: list[tuple[str, Event]] = [
+        ("target.set", {"kpi": "deals_won", "period": "month", "value": 3.0}),
+        ("threshold.set", {"kpi": "revenue_eur", "period": "month", "value": 4.0}),
+    ]
+    groups = ({}, {"team": "north"}, {"rep": "bob"}, {"product": "crm"}, {"region": "uk"})
+    windows = ({"period": "quarter"}, {"window": "30d"}, {"period": "year"}, {"window": "90d"}, {"period": "day"})
+    for _ in range(pick(range(4, 14))):
+        data = {"kpi": "revenue_eur", "group": pick(groups), "value": pick((1000.0, 250.5, 0.0, 1e6)), **pick(windows)}
+        rows.append(("target.set", data))
+        later = pick((None, {"valid_from": moved, "value": 500.0}, {"valid_from": moved, "value": None}))
+        if later:
+            rows.append(("target.set", data | later))
+    return rows
 
 
 def _stages(pick: Pick) -> list[Event]:
     marks = {"signed": {"is_won": True}, "dead": {"is_lost": True}, "demo": {"qualified": pick((True, False))}}
     found = []
-    for pipeline in pick((("default",), PIPELINES)):
+    for pipeline in pick((("default",), makers_lives.PIPELINES)):
         ordered = pick((True, False))
-        for index, stage in enumerate(STAGES[:-1]):
+        for index, stage in enumerate(makers_lives.STAGES[:-1]):
             data = {"pipeline": pipeline, "stage": stage} | marks.get(stage, {})
             if ordered:
                 data["order"] = 10 * index
-            _maybe(pick, data, "probability", (0.1, 0.33335, 0.0, 1.0), 1)
+            maybe(pick, data, "probability", (0.1, 0.33335, 0.0, 1.0), 1)
             found.append(data)
     return found
 
@@ -248,17 +197,35 @@ def _identified(events: list[Event]) -> list[Event]:
     ]
 
 
+def _derived(event: Event) -> Event | None:
+    """What the pipeline itself makes of an event for another entity, as it would be in its output."""
+    kind, data = event["type"], event["data"]
+    if kind == "deal.won":
+        made, family, named = "customer.won", "customer", ("customer", "deal")
+    elif kind in ("call.logged", "email.sent", "meeting.held", "message.sent") and data.get("direction") != "inbound":
+        made, family, named = "lead.touched", "lead", ("lead",)
+    else:
+        return None
+    if family not in data:
+        return None
+    name = blake2b(f"{event['source']}\n{event['id']}".encode(), digest_size=16).hexdigest()
+    kept = {key: value for key, value in data.items() if key in (*named, *DIMS)}
+    return event | {"id": name, "source": "derived", "type": made, "subject": f"{family}/{data[family]}", "data": kept}
+
+
 def _history(pick: Pick, lives: Sequence[list[Event]], at_ms: int) -> History:
     events = _identified([event for of_one in lives for event in of_one])
+    # A file that the pipeline wrote has derived events, too: they count once.
+    events += [made for event in events if (made := _derived(event)) and pick((False, False, True))]
     settings = [encode(event) for event in reference(pick, at_ms)]
     return History([encode(event) for event in events], settings, at_ms, pick(ZONES))
 
 
 def history(seed: int, *, lives: int = 12) -> History:
-    """The same history for the same seed; about 4.5 events a life, a quarter as many entities a family as lives."""
+    """The same history for the same seed; about 4.5 events a life, a tenth as many entities a family as lives."""
     pick = random.Random(seed).choice
     at_ms = pick(AS_OF)
-    return _history(pick, [life(pick, at_ms, max(3, lives // 4)) for _ in range(lives)], at_ms)
+    return _history(pick, [life(pick, at_ms, max(3, lives // 10)) for _ in range(lives)], at_ms)
 
 
 def shuffled(seed: int, lines: Sequence[bytes]) -> list[bytes]:

@@ -76,7 +76,8 @@ def test_money_is_converted_at_its_time_half_even() -> None:
     assert found == {
         "rep=a": 0.0002, "rep=b": 0.0004, "rep=c": 2.5, "rep=d": 4, "rep=f": 16, "": 22.5006,
     }  # fmt: skip
-    assert ask([created("09:00", amount=3, currency="USD")], currency="USD")["pipeline_value_usd", "", None].value == 3
+    dollars = ask([created("09:00", amount=3, currency="USD")], currency="USD", by=None)
+    assert dollars["pipeline_value_usd", "", None].value == 3
 
 
 def test_reopening_withdraws_the_decision() -> None:

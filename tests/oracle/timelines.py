@@ -7,12 +7,18 @@ from datetime import UTC, datetime
 from itertools import count
 from typing import Any
 
-from oracle.oracle import Row, values
+from oracle.formulas import Row
+from oracle.oracle import values
+from oracle.planned import BY
 
 DAY_S = 86_400
 AT = "2026-05-13T12:00Z"  # a Wednesday
 _NUMBERS = count()
-FIELDS = {"email": "message_id", "message": "message_id", "meeting": "meeting_id", "deal": "deal", "quote": "deal"}
+FAMILIES = {"quote": "deal", "order": "customer", "subscription": "customer", "research": "rep"}
+FIELDS = {
+    "email": "message_id", "message": "message_id", "meeting": "meeting_id", "deal": "deal", "lead": "lead",
+    "customer": "customer", "rep": "rep", "webinar": "webinar_id",
+}  # fmt: skip
 
 
 INSTANTS = ("valid_from", "first_contact_at")
@@ -28,11 +34,11 @@ def ms(text: str) -> int:
     return round(datetime.fromisoformat(text).timestamp() * 1000)
 
 
-def ev(kind: str, time: str, name: str = "1", **data: Any) -> dict[str, Any]:
-    """An event with a fresh id."""
-    family = {"quote": "deal"}.get(kind.split(".")[0], kind.split(".")[0])
+def ev(kind: str, time: str, name: str = "1", /, **data: Any) -> dict[str, Any]:
+    """An event with a fresh id; `name` is that of the entity (the customer of an order, the rep of research)."""
+    family = FAMILIES.get(kind.split(".")[0], kind.split(".")[0])
     if field := FIELDS.get(family):
-        data[field] = name
+        data.setdefault(field, name)
     if kind == "quote.sent":
         data["quote"] = "q"
     return {
@@ -40,7 +46,7 @@ def ev(kind: str, time: str, name: str = "1", **data: Any) -> dict[str, Any]:
         "source": "test",
         "type": kind,
         "time": rfc3339(time),
-        "subject": f"{family}/{name}",
+        "subject": f"webinar/{name}/{data['contact']}" if family == "webinar" else f"{family}/{name}",
         "data": {key: rfc3339(value) if key in INSTANTS else value for key, value in data.items()},
     }
 
@@ -54,12 +60,18 @@ def stage(name: str, **data: Any) -> dict[str, Any]:
 
 
 def ask(events: list[dict[str, Any]], at: str = AT, reference: Any = (), **options: Any) -> dict[Any, Row]:
+    options.setdefault("by", BY)
     return values(
         [json.dumps(event).encode() for event in events],
         ms(at),
         reference=[json.dumps(event).encode() for event in reference],
         **options,
     )
+
+
+def groups(answer: dict[Any, Row], kpi: str, window: str | None = "all") -> dict[str, float | None]:
+    """The KPI's value in every group."""
+    return {group: row.value for (name, group, w), row in answer.items() if (name, w) == (kpi, window)}
 
 
 ROSTER = [

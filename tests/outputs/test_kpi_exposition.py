@@ -28,6 +28,8 @@ LABELS = {"scope", "window", "le", "rep", "team", "sales_region", "product", "ch
     "deal_stage",
     "partner",
     "account",
+    "variant",
+    "lead_stage",
 }
 
 

@@ -4,7 +4,8 @@
     2026-03-05 10:00   email.replied m1
 
 After the time stand the type, the id of the subject and fields of `data`; `id=` and `source=` belong to the envelope.
-Reference data has no time: `rep.defined ann team=north valid_from=2026-03-05`. Times are local to `zone`.
+Reference data has no time: `rep.defined ann team=north valid_from=2026-03-05`, `target.set revenue_eur group=rep=ann
+window=7d value=100`. Times are local to `zone`.
 """
 
 from __future__ import annotations
@@ -20,10 +21,12 @@ from streamproc.kpis.catalogue import catalogue
 from streamproc.kpis.kpi import KpiValue
 from support.build import DAY, event, ms, rfc3339
 
-_NUMBERS = {"amount", "probability", "rate", "order", "duration_s"}
+_NUMBERS = {"amount", "probability", "rate", "duration_s", "direct_cost", "mrr", "score", "scale", "count", "value"}
 _FLAGS = {"machine", "is_won", "is_lost", "qualified", "active"}
 _INSTANTS = {"first_contact_at", "valid_from"}
-_NAMED = {"rep.defined": "rep", "team.defined": "team", "stage.defined": "stage", "fx.rate": "currency"}
+_NAMED = {
+    "rep.defined": "rep", "team.defined": "team", "stage.defined": "stage", "fx.rate": "currency", "target.set": "kpi",
+}  # fmt: skip
 
 
 class Day:
@@ -112,7 +115,12 @@ def _event(number: int, drawn: str, zone: str, day: str) -> bytes:
 
 def _defined(drawn: str, zone: str, day: str) -> bytes:
     kind, name, *pairs = shlex.split(drawn)
-    return json.dumps(event(kind, name, **{_NAMED[kind]: name}, **_fields(pairs, zone, day))).encode()
+    fields = _fields(pairs, zone, day)
+    if "order" in fields:  # of a stage; that of an event is the name of an order
+        fields["order"] = int(fields["order"])
+    if "group" in fields:
+        fields["group"] = dict([fields["group"].split("=")])
+    return json.dumps(event(kind, name, **{_NAMED[kind]: name}, **fields)).encode()
 
 
 def _fields(pairs: list[str], zone: str, day: str) -> dict[str, Any]:

@@ -134,3 +134,44 @@ def test_tiers_hold_their_windows() -> None:
         assert lengths == sorted(lengths)  # the last is the longest: slices go when they leave it
         assert all(length % tier.step_ms == 0 for length in lengths)
     assert ROLLING["90d"][0].length_ms == 90 * DAY_MS
+
+
+@pytest.mark.parametrize(
+    ("zone", "window", "as_of", "end"),
+    [
+        ("UTC", "today", "2026-03-02T00:00Z", "2026-03-02T00:00"),
+        ("UTC", "today", "2026-03-02T00:01Z", "2026-03-03T00:00"),
+        ("UTC", "week", "2026-03-08T23:59Z", "2026-03-09T00:00"),
+        ("UTC", "month", "2027-02-28T12:00Z", "2027-03-01T00:00"),
+        ("UTC", "month", "2026-12-31T12:00Z", "2027-01-01T00:00"),
+        ("UTC", "quarter", "2026-01-01T12:00Z", "2026-04-01T00:00"),
+        ("UTC", "quarter", "2026-12-31T12:00Z", "2027-01-01T00:00"),
+        ("UTC", "year", "2028-01-01T12:00Z", "2029-01-01T00:00"),
+        ("Europe/Berlin", "today", "2026-03-29T12:00Z", "2026-03-29T22:00"),
+        ("Europe/Berlin", "month", "2026-03-29T12:00Z", "2026-03-31T22:00"),
+    ],
+)
+def test_a_calendar_window_ends_where_the_next_begins(zone: str, window: str, as_of: str, end: str) -> None:
+    assert iso(Calendar(zone).window_end(window, ms(as_of))) == end
+
+
+@pytest.mark.parametrize("zone", ZONES)
+@pytest.mark.parametrize("window", CALENDAR)
+@given(as_of_ms=st.integers(ms("2020-01-01"), ms("2035-01-01")))
+@settings(max_examples=30, deadline=None)
+def test_the_end_is_the_start_of_what_runs_after_it(zone: str, window: str, as_of_ms: int) -> None:
+    calendar = Calendar(zone)
+    end = calendar.window_end(window, as_of_ms)
+    assert end >= as_of_ms
+    assert calendar.window_start(window, end + 1) == end
+    assert calendar.window_start(window, end) == calendar.window_start(window, as_of_ms)
+
+
+def test_days_are_counted_on_the_local_calendar() -> None:
+    calendar = Calendar("Europe/Berlin")
+    noon = ms("2026-03-29T10:00Z")  # the day on which summer time begins
+    assert [iso(calendar.days_on(noon, days)) for days in (-1, 0, 1)] == [
+        "2026-03-27T23:00",
+        "2026-03-28T23:00",
+        "2026-03-29T22:00",
+    ]

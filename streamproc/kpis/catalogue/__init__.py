@@ -1,6 +1,6 @@
 """The built-in KPIs: declarations only."""
 
-from streamproc.kpis.catalogue import activity, german, outreach, pipeline
+from streamproc.kpis.catalogue import activity, customers, german, leads, outreach, pipeline, revenue, surveys, web
 from streamproc.kpis.kpi import Catalogue, Kpi
 
 
@@ -10,7 +10,12 @@ def areas(currency: str = "EUR") -> dict[str, tuple[Kpi, ...]]:
     found = {
         "Activity": activity.KPIS,
         "Outreach": outreach.KPIS,
+        "Leads and partners": (*leads.KPIS, *leads.money_kpis(money)),
         "Pipeline and deals": (*pipeline.KPIS, *pipeline.money_kpis(money)),
+        "Revenue": (*revenue.KPIS, *revenue.money_kpis(money)),
+        "Customers": (*customers.KPIS, *customers.money_kpis(money)),
+        "Surveys": surveys.KPIS,
+        "Web": web.KPIS,
     }
     return {area: german.explained(kpis, money) for area, kpis in found.items()}
 

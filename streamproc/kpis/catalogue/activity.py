@@ -1,9 +1,19 @@
 """Activity KPIs: how much a rep, team or channel does."""
 
-from streamproc.kpis.kpi import Count, Distinct, Kpi
+from streamproc.kpis.kpi import Count, Derived, Distinct, Kpi, Parts, Ratio, Sum, Totals, Weighted
 
 ACTIVITY = ("call", "email_sent", "meeting_held", "message_sent")
 GROUPS = ("rep", "team", "region", "campaign", "product", "channel")
+PEOPLE = ("rep", "team", "region")
+WEBINARS = (*PEOPLE, "campaign", "product")
+MS_PER_S, MS_PER_HOUR = 1000, 3_600_000
+
+
+def reactions(now: Totals) -> Parts:
+    """Replies per hour of research; undefined without research."""
+    replies, research_ms = now.window.get("reply_received", 0), now.window.get("research", 0)
+    value = replies * MS_PER_HOUR / research_ms if research_ms else None
+    return Parts(value, replies, research_ms / MS_PER_HOUR, replies)
 
 
 KPIS: tuple[Kpi, ...] = (
@@ -72,5 +82,140 @@ KPIS: tuple[Kpi, ...] = (
         source="E",
         of="contact_touched",
         by=GROUPS,
+    ),
+    Count(
+        name="demo_meetings",
+        title_en="Demos",
+        title_de="Demos",
+        means="Meetings held of kind demo; a kind that the record of the meeting lacks is that of its booking.",
+        formula="n(meeting held of kind demo)",
+        events=("meeting.booked", "meeting.held"),
+        source="C20",
+        of=("meeting_demo",),
+        by=GROUPS,
+    ),
+    Count(
+        name="onboarding_meetings",
+        title_en="Onboarding meetings",
+        title_de="Onboarding-Termine",
+        means="Meetings held of kind onboarding; a kind that the record of the meeting lacks is that of its booking.",
+        formula="n(meeting held of kind onboarding)",
+        events=("meeting.booked", "meeting.held"),
+        source="C20",
+        of=("meeting_onboarding",),
+        by=GROUPS,
+    ),
+    Count(
+        name="video_meetings",
+        title_en="Video meetings",
+        title_de="Videotermine",
+        means="Meetings held by video; a medium that the record of the meeting lacks is that of its booking.",
+        formula="n(meeting held with medium video)",
+        events=("meeting.booked", "meeting.held"),
+        source="A",
+        of=("meeting_video",),
+        by=GROUPS,
+    ),
+    Count(
+        name="webinar_registrations",
+        title_en="Webinar registrations",
+        title_de="Webinar-Anmeldungen",
+        means="People registered for a webinar, each once a webinar.",
+        formula="n(distinct webinar and contact registered)",
+        events=("webinar.registered",),
+        source="A",
+        of=("webinar_registered",),
+        by=WEBINARS,
+    ),
+    Count(
+        name="webinar_attendances",
+        title_en="Webinar attendances",
+        title_de="Webinar-Teilnahmen",
+        means="People who attended a webinar, each once a webinar, registered or not.",
+        formula="n(distinct webinar and contact attended)",
+        events=("webinar.attended",),
+        source="A",
+        of=("webinar_attended",),
+        by=WEBINARS,
+    ),
+    Ratio(
+        name="webinar_attendance_ratio",
+        title_en="Webinar attendance",
+        title_de="Webinar-Teilnahmequote",
+        means="Share of people registered for a webinar who attended it. Each counts once, at the registration.",
+        formula="n(registered and attended) / n(registered)",
+        events=("webinar.registered", "webinar.attended"),
+        source="A",
+        part="webinar_showed_up",
+        whole=("webinar_registered",),
+        by=WEBINARS,
+    ),
+    Sum(
+        name="research_seconds",
+        title_en="Research",
+        title_de="Recherche",
+        means="Time spent on research; n is the number of records of it.",
+        formula="sum(research duration)",
+        events=("research.logged",),
+        source="E",
+        total=("research",),
+        count=("research_logged",),
+        scale=MS_PER_S,
+        unit="seconds",
+        by=PEOPLE,
+    ),
+    Derived(
+        name="research_reactions_per_hour",
+        title_en="Reactions to research",
+        title_de="Reaktionen je Recherchestunde",
+        means="E-mails and messages answered, at their first reply, per hour of research.",
+        formula="n(first replies) / research hours",
+        events=(
+            "research.logged",
+            "email.sent",
+            "email.bounced",
+            "email.rejected",
+            "email.replied",
+            "message.sent",
+            "message.replied",
+        ),
+        source="E",
+        of=("reply_received", "research", "research_logged"),  # the last so that research of no time counts as some
+        compute=reactions,
+        unit="per_hour",
+        by=PEOPLE,
+    ),
+    Weighted(
+        name="account_engagement_points",
+        title_en="Account engagement",
+        title_de="Account-Engagement",
+        means="Points for what happens with an account: call 1 (3 if it connected), meeting held 5, e-mail sent 1, "
+        "opened 1, clicked 2, answered 4, message sent 1, answered 4, webinar attended 4.",
+        formula="sum(weight × n(activity))",
+        events=(
+            "call.logged",
+            "meeting.held",
+            "email.sent",
+            "email.opened",
+            "email.clicked",
+            "email.replied",
+            "message.sent",
+            "message.replied",
+            "webinar.attended",
+        ),
+        source="A",
+        weights=(
+            ("call", 1),
+            ("call_connected", 2),  # besides the call's own
+            ("meeting_held", 5),
+            ("email_sent", 1),
+            ("email_opened", 1),
+            ("email_clicked", 2),
+            ("email_replied", 4),
+            ("message_sent", 1),
+            ("message_replied", 4),
+            ("webinar_attended", 4),
+        ),
+        by=("account",),
     ),
 )

@@ -1,8 +1,8 @@
 """E-mail and message KPIs. Ratios belong to the cohort of the sending: an answer counts where its e-mail was sent."""
 
-from streamproc.kpis.kpi import Kpi, MeanDuration, QuantileDuration, Ratio
+from streamproc.kpis.kpi import Count, Kpi, MeanDuration, QuantileDuration, Ratio
 
-GROUPS = ("rep", "team", "region", "campaign", "product", "channel")
+GROUPS = ("rep", "team", "region", "campaign", "product", "channel", "variant")
 COHORT = "Each e-mail counts once, at its sending, whenever it happened."
 
 
@@ -53,6 +53,28 @@ KPIS: tuple[Kpi, ...] = (
         source="E",
         part="email_bounced",
         whole=("email_sent",),
+        by=GROUPS,
+    ),
+    Count(
+        name="email_machine_opens",
+        title_en="Opens by machines",
+        title_de="Öffnungen durch Maschinen",
+        means=f"E-mails that arrived and were opened by a machine, such as a mail server that scans them. {COHORT}",
+        formula="n(distinct emails opened by a machine)",
+        events=("email.sent", "email.bounced", "email.rejected", "email.opened"),
+        source="E",
+        of=("email_machine_opened",),
+        by=GROUPS,
+    ),
+    Count(
+        name="email_machine_clicks",
+        title_en="Clicks by machines",
+        title_de="Klicks durch Maschinen",
+        means=f"E-mails that arrived and whose link was clicked by a machine, such as a link scanner. {COHORT}",
+        formula="n(distinct emails clicked by a machine)",
+        events=("email.sent", "email.bounced", "email.rejected", "email.clicked"),
+        source="A",
+        of=("email_machine_clicked",),
         by=GROUPS,
     ),
     MeanDuration(

@@ -6,18 +6,24 @@ from streamproc.kpis.kpi import (
     Derived,
     Kpi,
     Level,
-    Mean,
     MeanDuration,
     Parts,
     QuantileDuration,
     Ratio,
-    Sum,
     Totals,
 )
 
 GROUPS = ("rep", "team", "region", "product", "channel", "campaign", "lead_source", "segment")
 STAGES = (*GROUPS, "deal_stage")
 MS_PER_DAY = 86_400_000
+
+
+def growth(now: Totals) -> Parts:
+    """Change of the open deals' value since the window's start, as a share of what it was then; money in the parts."""
+    change = now.window.get("pipeline_change", 0)
+    then = now.levels.get("pipeline_value", 0) - change
+    defined = bool(then) and now.length_ms is not None
+    return Parts(change / then if defined else None, change / MONEY, then / MONEY, now.levels.get("open_deals", 0))
 
 
 def velocity(now: Totals) -> Parts:
@@ -80,6 +86,19 @@ KPIS: tuple[Kpi, ...] = (
         part="deal_won",
         whole=("deal_won", "deal_lost"),
         by=GROUPS,
+    ),
+    Ratio(
+        name="closing_ratio",
+        title_en="Closing rate",
+        title_de="Abschlüsse je Gespräch",
+        means="Deals won per sales conversation: calls that connected and meetings held, each at its own time; "
+        "may exceed 1.",
+        formula="n(won) / (n(connected call) + n(meeting held))",
+        events=("deal.won", "call.logged", "meeting.held"),
+        source="D",
+        part="deal_won",
+        whole=("call_connected", "meeting_held"),
+        by=("rep", "team", "region", "product", "campaign"),
     ),
     MeanDuration(
         name="sales_cycle_seconds",
@@ -170,43 +189,26 @@ KPIS: tuple[Kpi, ...] = (
         unit="count",
         by=STAGES,
     ),
+    Derived(
+        name="pipeline_growth_ratio",
+        title_en="Pipeline growth",
+        title_de="Pipeline-Wachstum",
+        means="Change of the pipeline's value since the window's start, as a share of what it was then.",
+        formula="(pipeline value now - at the window's start) / at the window's start",
+        events=("deal.created", "deal.updated", "deal.stage_changed", "deal.won", "deal.lost"),
+        source="A",
+        of=("pipeline_change",),
+        of_levels=("pipeline_value", "open_deals"),
+        compute=growth,
+        unit="ratio",
+        by=STAGES,
+    ),
 )
 
 
 def money_kpis(currency: str) -> list[Kpi]:
     """KPIs in the reporting currency, which is part of their names and units."""
-    return [*_won(currency), *_velocity(currency), *_levels(currency)]
-
-
-def _won(currency: str) -> list[Kpi]:
-    return [
-        Sum(
-            name=f"revenue_{currency}",
-            title_en="Revenue",
-            title_de="Umsatz",
-            means="Amounts of deals won, at the decision.",
-            formula="sum(amount won)",
-            events=("deal.won",),
-            source="A, B, C9, C10, D",
-            total=("revenue",),
-            count=("deal_won",),
-            unit=currency,
-            by=GROUPS,
-        ),
-        Mean(
-            name=f"deal_size_{currency}",
-            title_en="Deal size",
-            title_de="Dealgröße",
-            means="Mean amount of a deal won.",
-            formula="sum(amount won) / n(won)",
-            events=("deal.won",),
-            source="A, B, C8, D",
-            total=("revenue",),
-            count=("deal_won",),
-            unit=currency,
-            by=GROUPS,
-        ),
-    ]
+    return [*_velocity(currency), *_levels(currency)]
 
 
 def _velocity(currency: str) -> list[Kpi]:
