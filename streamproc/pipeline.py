@@ -225,6 +225,7 @@ class FactsStage:
             self._oldest = Arrival(record.timestamp, time_ms)
         self.quality.taken(event, time_ms, record.timestamp, self.reference)
         for fact in (*event_facts(event, time_ms, self.reference), *record_facts(event, time_ms, self.reference)):
+            self.quality.emitted(fact, 1, event.source, event.type)
             self._emit(fact, 1)
         if (derived := derive(event)) is not None:
             self._derived.append(derived)

@@ -107,8 +107,7 @@ class Entities:
         """What changed since the last call, as facts with a signed number of times."""
         for subject, before in self._before.items():
             for fact, times in difference(before, self._lives[subject].facts(self.reference)):
-                if times > 0 and fact.name.startswith("anomaly/"):
-                    self.quality.anomaly(origin(*self._senders[subject]), fact.name[8:], times)
+                self.quality.emitted(fact, times, *self._senders[subject])
                 yield fact, times
         self._before.clear()
 

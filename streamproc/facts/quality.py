@@ -15,6 +15,7 @@ from msgspec.json import Decoder
 from streamproc.event_data import Dims
 from streamproc.events import EVENTS, Event
 from streamproc.facts.dims import Roster
+from streamproc.facts.fact import Fact
 
 LATE_MS = 86_400_000  # an event that arrives longer than this after it happened is late
 MAX_SOURCES = 50
@@ -79,8 +80,10 @@ class Quality:
     def rejected(self, raw: bytes | None, topic: str, reason: str) -> None:
         self._counts["rejected", source_of(raw), topic, reason] += 1
 
-    def anomaly(self, at: Origin, kind: str, times: int) -> None:
-        self._counts["anomalies", *at, kind] += times
+    def emitted(self, fact: Fact, times: int, source: str, type_: str) -> None:
+        """A fact was emitted because of an event of this source and type; anomalies are counted."""
+        if times > 0 and fact.name.startswith("anomaly/"):
+            self._counts["anomalies", *origin(source, type_), fact.name[8:]] += times
 
     def orphans(self, origins: Iterable[Origin | None]) -> None:
         """Entities dropped whose first event never came, by where their last came from (None: not kept)."""

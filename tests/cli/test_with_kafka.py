@@ -221,6 +221,32 @@ def test_values_are_those_of_the_backtest(run: Run, bootstrap: str) -> None:
     assert "rep=ann" not in chosen.out
 
 
+def test_a_view_shows_the_team_beside_its_reps(kafka_run: Run, bootstrap: str, tmp_path: Path) -> None:
+    roster = tmp_path / "reference.yaml"
+    roster.write_text("reps: [{rep: ann, team: south}, {rep: bob, team: south}, {rep: cem, team: north}]")
+    assert kafka_run("reference", "load", roster).code == 0
+    values = values_at(1_714_993_260_000, [call(1, T), call(2, T, "bob"), call(3, T, "cem")])
+
+    async def publish() -> None:
+        async with producer(bootstrap) as kafka:
+            for value in values:
+                await kafka.send(VALUES, encode_value(value), key_of(value), partition_of(value.group.encode(), 4))
+            await kafka.flush()
+
+    asyncio.run(publish())
+    shown = kafka_run("values", "--view", "team_lead", "--team", "south", "--lang", "de")
+    assert shown.code == 0, shown.err
+    assert [word for word in ("rep=ann", "rep=bob", "team=south", "company") if word not in shown.out] == []
+    assert "rep=cem" not in shown.out
+    (activities,) = [line for line in shown.out.splitlines() if line.strip().startswith("Aktivitäten")]
+    assert activities.split() == ["Aktivitäten", "week", "1", "(1)", "1", "(1)", "–", "3", "(3)"]
+    rows = kafka_run("values", "--view", "rep", "--rep", "ann", "--format", "json").out.splitlines()
+    assert {(row["window"], str(row["group"])) for row in map(orjson.loads, rows) if row["kpi"] == "activities"} == {
+        ("today", "{'rep': 'ann'}"),
+        ("today", "{}"),
+    }
+
+
 def test_followed_values_come_as_they_change(bootstrap: str) -> None:
     (value, *_) = [v for v in values_at(1_714_993_260_000, [call(1, T)]) if (v.group, v.window) == ("", "all")]
     command = [sys.executable, "-m", "streamproc", "values", "--follow", "--format", "json"]

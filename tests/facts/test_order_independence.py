@@ -57,8 +57,8 @@ class Emitted:
     def now(self) -> Counter[Fact]:
         found: Counter[Fact] = Counter()
         for packed in self.changelog.values():
-            _, life, *_ = msgspec.msgpack.decode(packed, type=tuple[int, Life, bool, object])
-            found.update(life.facts(self.entities.reference))
+            _, life, *_ = msgspec.msgpack.decode(packed, type=list[msgspec.Raw])
+            found.update(msgspec.msgpack.decode(life, type=Life).facts(self.entities.reference))
         return found
 
     def left(self) -> Counter[Fact]:

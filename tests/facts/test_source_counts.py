@@ -157,6 +157,12 @@ def test_anomalies_are_those_of_the_source_that_made_them() -> None:
     assert found["anomalies", "inbox", "sales.email", "replied_before_sent"] == 1
 
 
+def test_anomalies_of_single_events() -> None:
+    survey = event("survey.answered", NOON, "survey/1", {"survey": "nps", "score": 11})
+    _, found = stage(survey)
+    assert found["anomalies", "test", "sales.revenue", "survey_score"] == 1
+
+
 def test_orphans_are_those_of_their_last_source_across_a_restart() -> None:
     opened = event("email.opened", NOON, "email/m1", {"message_id": "m1"}).replace(b'"test"', b'"tracker"')
     first = FactsStage(catalogue(), roster())
