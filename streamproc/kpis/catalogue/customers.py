@@ -52,9 +52,10 @@ def arpa(now: Totals) -> Parts:
 def lifetime_value(now: Totals) -> Parts:
     """Margin a month and customer over the share of customers lost a month; undefined where one is, or none is lost."""
     account, margin, lost = arpa(now).value, gross_margin(now).value, churn(now)
-    monthly = None if account is None or margin is None else account * margin
-    rate = None if lost.value is None or not now.length_ms else lost.value * MONTH_MS / now.length_ms
-    return Parts(monthly / rate if monthly is not None and rate else None, monthly, rate, lost.n)
+    if account is None or margin is None or not lost.value or not now.length_ms:
+        return Parts(None, None, None, lost.n)
+    monthly, rate = account * margin, lost.value * MONTH_MS / now.length_ms
+    return Parts(monthly / rate, monthly, rate, lost.n)
 
 
 KPIS: tuple[Kpi, ...] = (
