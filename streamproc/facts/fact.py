@@ -104,6 +104,10 @@ FACTS: dict[str, Kind] = {
     "mrr_lost": Kind.SUM,
     # costs, surveys, web
     "cost_recorded": Kind.COUNT,
+    "cost_campaign_recorded": Kind.COUNT,
+    "cost_sales_recorded": Kind.COUNT,
+    "cost_marketing_recorded": Kind.COUNT,
+    "cost_other_recorded": Kind.COUNT,
     "cost_campaign": Kind.SUM,
     "cost_sales": Kind.SUM,
     "cost_marketing": Kind.SUM,

@@ -22,7 +22,9 @@ def record_facts(event: Event, time_ms: int, reference: Reference) -> list[Fact]
     dims = pack(resolve(data, time_ms, reference))
     if isinstance(data, CostRecorded):
         amount = Lookups(reference, {}).money(data.amount, data.currency, time_ms) or 0  # refused without a rate
-        return [Fact("cost_recorded", time_ms, 1, dims), Fact(f"cost_{data.kind or 'other'}", time_ms, amount, dims)]
+        kind = f"cost_{data.kind or 'other'}"
+        counts = [Fact("cost_recorded", time_ms, 1, dims), Fact(f"{kind}_recorded", time_ms, 1, dims)]
+        return [*counts, Fact(kind, time_ms, amount, dims)]
     if isinstance(data, Web):
         return [Fact(_WEB[event.type], time_ms, data.count, dims)]
     facts = _satisfaction(data, time_ms, dims) if data.survey == "csat" else _promotion(data, time_ms, dims)

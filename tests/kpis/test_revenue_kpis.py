@@ -161,6 +161,16 @@ def test_acquisition_costs_leave_others_out() -> None:
     assert day.value("cac_eur", "1h", at="10:00") == 0  # all costs are older
 
 
+def test_acquisition_cost_is_undefined_where_costs_of_nothing_are_all_there_is() -> None:
+    day = replay("""
+        09:00 cost.recorded k1 kind=sales amount=0 currency=EUR product=crm
+        09:10 cost.recorded k2 kind=other amount=9 currency=EUR product=mail
+    """)
+    row = day.row("cac_eur", "today", at="10:00", product="crm")
+    assert (row.value, row.numerator, row.denominator, row.n) == (None, 0, 0, 0)
+    assert not day.has("cac_eur", "today", at="10:00", product="mail")
+
+
 def test_growth_against_the_window_before() -> None:
     """On bags: 150 of two sales now, 100 of four then."""
     growth = catalogue()["revenue_growth_ratio"]

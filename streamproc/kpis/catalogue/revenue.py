@@ -10,6 +10,7 @@ REVENUE = ("revenue", "order_revenue")
 SALES = ("deal_won", "order_placed")
 DIRECT_COSTS = ("deal_cost", "order_cost")
 ACQUISITION = ("cost_campaign", "cost_sales", "cost_marketing")
+ACQUISITION_RECORDS = tuple(f"{fact}_recorded" for fact in ACQUISITION)
 COSTS = (*ACQUISITION, "cost_other")
 PER_REP = ("team", "region")
 
@@ -33,6 +34,12 @@ def attainment(now: Totals) -> Parts:
     """Revenue as a share of its target; undefined without one, or where it is 0."""
     revenue = added(now.window, REVENUE) / MONEY
     return Parts(revenue / now.target if now.target else None, revenue, now.target, added(now.window, SALES))
+
+
+def acquisition_cost(now: Totals) -> Parts:
+    """Money per new customer; undefined without one. It reads the records too: they are there where costs come to 0."""
+    money, customers = added(now.window, ACQUISITION) / MONEY, now.window.get("customer_new", 0)
+    return Parts(money / customers if customers else None, money, customers, customers)
 
 
 def per_rep(facts: tuple[str, ...], scale: int = 1) -> Callable[[Totals], Parts]:
@@ -255,7 +262,7 @@ def _costs(currency: str) -> list[Kpi]:
             unit=currency,
             by=("campaign", "team", "region", "product", "channel"),
         ),
-        Mean(
+        Derived(
             name=f"cac_{currency}",
             title_en="Customer acquisition cost",
             title_de="Kosten je Neukunde",
@@ -263,8 +270,8 @@ def _costs(currency: str) -> list[Kpi]:
             formula="sum(cost of campaigns, sales, marketing) / n(new customers)",
             events=("cost.recorded", "customer.won", "order.placed"),
             source="A, B, C6, D",
-            total=ACQUISITION,
-            count=("customer_new",),
+            of=(*ACQUISITION, *ACQUISITION_RECORDS, "customer_new"),
+            compute=acquisition_cost,
             unit=currency,
             by=("campaign", "team", "region", "product", "channel", "segment"),
         ),
