@@ -2,12 +2,30 @@
 
 from collections.abc import Iterator
 
-from streamproc.kpis.kpi import Count, Kpi, Level, Mean, MeanDuration, QuantileDuration, Ratio, WithinDuration
+from streamproc.kpis.kpi import (
+    MONEY,
+    Count,
+    Derived,
+    Kpi,
+    Level,
+    MeanDuration,
+    Parts,
+    QuantileDuration,
+    Ratio,
+    Totals,
+    WithinDuration,
+)
 
 LEADS = ("rep", "team", "region", "campaign", "product", "channel", "lead_source", "segment", "partner")
 ONLINE = ("rep", "team", "region", "campaign", "product")
 PARTNERS = ("partner", "rep", "team", "region", "campaign", "product", "lead_source")
 HOUR_S = 3600
+
+
+def campaign_cost(now: Totals) -> Parts:
+    """Money per lead created; undefined without one. It reads the records too: they are there where costs come to 0."""
+    money, leads = now.window.get("cost_campaign", 0) / MONEY, now.window.get("lead_created", 0)
+    return Parts(money / leads if leads else None, money, leads, leads)
 
 
 def _stage(name: str, english: str, german: str) -> Kpi:
@@ -252,7 +270,7 @@ KPIS: tuple[Kpi, ...] = (
 def money_kpis(currency: str) -> list[Kpi]:
     """KPIs in the reporting currency, which is part of their names and units."""
     return [
-        Mean(
+        Derived(
             name=f"cost_per_lead_{currency}",
             title_en="Cost per lead",
             title_de="Kosten je Lead",
@@ -260,8 +278,8 @@ def money_kpis(currency: str) -> list[Kpi]:
             formula="sum(campaign cost) / n(lead created)",
             events=("cost.recorded", "lead.created"),
             source="C14",
-            total=("cost_campaign",),
-            count=("lead_created",),
+            of=("cost_campaign", "cost_campaign_recorded", "lead_created"),
+            compute=campaign_cost,
             unit=currency,
             by=("campaign", "team", "region", "product", "lead_source"),
         ),
