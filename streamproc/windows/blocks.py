@@ -44,15 +44,15 @@ class Blocks:
         if not block.starts:
             del self._blocks[block_ms]
 
-    def total(self, from_ms: int, read: Read) -> Distinct | None:
-        """The count of all slices that start at or after a time; None if there are none."""
+    def total(self, from_ms: int, to_ms: int, read: Read) -> Distinct | None:
+        """The count of all slices that start at or after a time and before another; None if there are none."""
         parts = []
         for block_ms, block in self._blocks.items():
-            if block_ms >= from_ms:
+            if from_ms <= block_ms and block_ms + self._length_ms <= to_ms:
                 parts.append(_merged(block, read))
-            else:
-                parts += [read(start_ms) for start_ms in block.starts if start_ms >= from_ms]
-        return _merge(parts) if parts else None
+            elif block_ms + self._length_ms > from_ms and block_ms < to_ms:
+                parts += [read(start_ms) for start_ms in block.starts if from_ms <= start_ms < to_ms]
+        return merge(parts) if parts else None
 
     def __len__(self) -> int:
         return sum(len(block.starts) for block in self._blocks.values())
@@ -60,11 +60,12 @@ class Blocks:
 
 def _merged(block: _Block, read: Read) -> Distinct:
     if block.merged is None:
-        block.merged = _merge([read(start_ms) for start_ms in block.starts])
+        block.merged = merge([read(start_ms) for start_ms in block.starts])
     return block.merged
 
 
-def _merge(parts: list[Distinct]) -> Distinct:
+def merge(parts: list[Distinct]) -> Distinct:
+    """Counts as one."""
     total = Distinct()
     for part in parts:
         total.merge(part)

@@ -38,6 +38,8 @@ ALL = "all"
 CALENDAR = ("today", "week", "month", "quarter", "year")
 ROLLING = {window.name: (window, tier) for tier in TIERS for window in tier.windows}
 WINDOWS = (*ROLLING, *CALENDAR, ALL)
+PREVIOUS = {window: f"previous {window}" for window in WINDOWS if window != ALL}  # names of the previous windows
+PREVIOUS_DAYS = 90  # the previous window of 90d is of local days: its slices are kept anyway, older hours are not
 
 
 def next_minute(time_ms: int) -> int:
@@ -52,6 +54,7 @@ class Calendar:
         self.zone = ZoneInfo(zone)
         self.day_start = lru_cache(maxsize=65_536)(self._day_start)
         self.window_start = lru_cache(maxsize=256)(self._window_start)
+        self.previous = lru_cache(maxsize=256)(self._previous)
 
     def _day_start(self, minute_ms: int) -> int:
         return self._midnight(self._local_date(minute_ms))
@@ -70,6 +73,31 @@ class Calendar:
             rolling, tier = ROLLING[window]
             return (as_of_ms - rolling.length_ms) // tier.step_ms * tier.step_ms
         return self._midnight(_period_start(window, self._local_date(as_of_ms - 1)))
+
+    def _previous(self, window: str, as_of_ms: int) -> tuple[int, int] | None:
+        """Start and end of the window before a window, as of a time; None for `all`.
+
+        Rolling: as long, ending where the window starts; of 90d whole local days, 180 to 90 before the present one.
+        Calendar: the period before, over as many local days as the present one has begun, at most all of them.
+        """
+        if window == ALL:
+            return None
+        day = self._local_date(as_of_ms - 1)
+        if window == "90d":
+            first, end = (day - timedelta(days=days) for days in (2 * PREVIOUS_DAYS, PREVIOUS_DAYS))
+        elif window in ROLLING:
+            rolling, tier = ROLLING[window]
+            start_ms = (as_of_ms - rolling.length_ms) // tier.step_ms * tier.step_ms
+            return start_ms - rolling.length_ms, start_ms
+        else:
+            present = _period_start(window, day)
+            first = _period_start(window, present - timedelta(days=1))
+            end = min(first + (day - present) + timedelta(days=1), present)
+        return self._midnight(first), self._midnight(end)
+
+    def day_end(self, as_of_ms: int) -> int:
+        """End of the local day that the present windows are in: of the one that holds the instant before."""
+        return self._midnight(self._local_date(as_of_ms - 1) + timedelta(days=1))
 
 
 def _period_start(window: str, day: date) -> date:

@@ -1,8 +1,9 @@
 """Slices per group, and the totals of all windows over them, kept up as the clock moves.
 
 A group's facts arrive as bags per minute. Each is added to the slices of every tier and to the totals of the windows
-that hold it; when the clock passes, slices leave windows and are subtracted. So an event costs the same whatever the
-length of a window, and an empty slice costs nothing. Slices are the state; totals follow from them.
+that hold it; when the clock passes, slices leave windows and are subtracted, and enter previous windows. So an event
+costs the same whatever the length of a window, and an empty slice costs nothing. Slices are the state; totals follow
+from them.
 A slice whose time is long over is kept packed, as it is persisted: a fifth of the memory.
 """
 
@@ -17,15 +18,14 @@ from typing import Any, NamedTuple
 import msgspec
 
 from streamproc.windows.aggregates import Bag, Distinct, add, dump, load, subtract
-from streamproc.windows.blocks import Blocks
-from streamproc.windows.calendar import ALL, CALENDAR, DAY, DAY_MS, HOUR_MS, ROLLING, TIERS, Calendar, next_minute
+from streamproc.windows.blocks import Blocks, merge
+from streamproc.windows.calendar import ALL, DAY, DAY_MS, HOUR_MS, PREVIOUS, TIERS, Calendar, next_minute
+from streamproc.windows.spans import ENTERS, LAST, STAYS_MS, WINDOW_OF, Span, Spans
 
 LEVEL = "level"  # running totals; minutes ahead of the clock wait in PENDING and PENDING_LEVEL
 PENDING, PENDING_LEVEL = "pending", "pending-level"
 _TIER = {tier.name: tier for tier in TIERS}
-_PACK = "pack"  # not a window: the time after which a slice is packed
-_LONGEST = {DAY, *(tier.windows[-1].name for tier in TIERS)}  # leaving this window, a slice is no longer needed
-
+_PACK = "pack"  # not a span: the time after which a slice is packed
 
 _encode = msgspec.msgpack.Encoder().encode
 _decode: Any = msgspec.msgpack.Decoder().decode
@@ -49,7 +49,10 @@ class Changes:
 
 
 class Slices:
-    """All groups of one task. `clock_ms` is the evaluation clock; it never goes back."""
+    """All groups of one task. `clock_ms` is the evaluation clock; it never goes back.
+
+    Days are kept for `max_age_ms`: more than two years, for the year before.
+    """
 
     def __init__(self, calendar: Calendar, max_age_ms: int = 800 * DAY_MS) -> None:
         self.calendar = calendar
@@ -57,14 +60,15 @@ class Slices:
         self.clock_ms = 0
         self.slices: dict[SliceKey, Bag | bytes] = {}
         self.groups: Counter[str] = Counter()  # number of slices of each group that has any
-        self.totals: dict[tuple[str, str], Bag] = {}
+        self.totals: dict[str, dict[str, Bag]] = {name: {} for name in WINDOW_OF}  # by span and group
         self.changes = Changes()
-        self._starts: dict[str, int] = {}
+        self._spans = Spans(calendar)
+        self._days: dict[int, list[SliceKey]] = {}  # start → slices of that day
         self._leaving: dict[int, list[tuple[SliceKey, str]]] = {}
         self._leave_times: list[int] = []
         self._pending: list[tuple[int, SliceKey]] = []
         self._distinct: dict[tuple[str, str, str], Blocks] = {}  # (group, tier, name)
-        self._recounts: set[tuple[str, str, str, str]] = set()  # (group, tier, window, name) that lost a slice
+        self._recounts: set[tuple[str, str, str, str]] = set()  # (group, tier, span, name) that lost a slice
 
     def add(self, group: str, minute_ms: int, bag: Bag, levels: Bag) -> None:
         """Add facts and level changes of a group that count in a minute."""
@@ -80,7 +84,11 @@ class Slices:
         """Totals of a window of a group."""
         if window == ALL:
             return self.bag(SliceKey(group, ALL, 0))
-        return self.totals.get((group, window), {})
+        return self.totals[window].get(group, {})
+
+    def previous(self, group: str, window: str) -> Bag:
+        """Totals of a group in the window before a window (`Calendar.previous`); nothing for `all`."""
+        return self.totals[PREVIOUS[window]].get(group, {}) if window in PREVIOUS else {}
 
     def previous(self, group: str, window: str) -> Bag:
         """Totals of the window before a window of a group."""
@@ -104,10 +112,11 @@ class Slices:
         if clock_ms <= self.clock_ms:
             return
         self.clock_ms = clock_ms
-        self._turn_periods()
+        for old, new in self._spans.move(clock_ms):
+            self._move_days(old, new)
         while self._leave_times and self._leave_times[0] <= clock_ms:
-            for key, window in self._leaving.pop(heapq.heappop(self._leave_times)):
-                self._leave(key, window)
+            for key, span in self._leaving.pop(heapq.heappop(self._leave_times)):
+                self._leave(key, span)
         self._recount()
         while self._pending and self._pending[0][0] < clock_ms:
             self._release(heapq.heappop(self._pending)[1])
@@ -115,7 +124,7 @@ class Slices:
     def restore(self, clock_ms: int, slices: Iterator[tuple[SliceKey, bytes]]) -> None:
         """Take over persisted slices, packed; totals are made anew. The clock is that of the persisted state."""
         self.clock_ms = clock_ms
-        self._turn_periods()
+        self._spans.move(clock_ms)
         for key, packed in slices:
             bag = load(_decode(packed))
             self.slices[key] = bag
@@ -129,8 +138,8 @@ class Slices:
                     self.slices[key] = packed
                 else:
                     self._pack_later(key)
-                for window in self._holding(key):
-                    self._add_total(key.group, window, bag)
+                for span in self._spans.holding(key.tier, key.start_ms):
+                    self._add_total(key.group, span, bag)
             self._touch(key.group, bag)
         self.changes.slices.clear()
 
@@ -164,19 +173,27 @@ class Slices:
         keys = [SliceKey(group, tier.name, minute_ms // tier.step_ms * tier.step_ms) for tier in TIERS]
         keys.append(SliceKey(group, DAY, self.calendar.day_start(minute_ms)))
         for key in keys:
-            windows = self._holding(key)
-            if windows or (key.tier == DAY and key.start_ms + self.max_age_ms > self.clock_ms):
+            spans = self._spans.holding(key.tier, key.start_ms)
+            if spans or (key.tier == DAY and key.start_ms + self.max_age_ms > self.clock_ms):
                 self._put(key, bag)
-            for window in windows:
-                self._add_total(group, window, bag)
+            for span in spans:
+                self._add_total(group, span, bag)
         self._put(SliceKey(group, ALL, 0), bag)
         self._touch(group, bag)
 
-    def _add_total(self, group: str, window: str, bag: Bag) -> None:
-        total = self.totals.setdefault((group, window), {})
+    def _add_total(self, group: str, span: str, bag: Bag) -> None:
+        totals = self.totals[span]
+        total = totals.setdefault(group, {})
         add(total, bag)
         if not total:
-            del self.totals[group, window]
+            del totals[group]
+
+    def _subtract_total(self, key: SliceKey, span: str, bag: Bag) -> None:
+        totals = self.totals[span]
+        total = totals.setdefault(key.group, {})
+        self._recounts.update((key.group, key.tier, span, name) for name in subtract(total, bag))
+        if not total:
+            del totals[key.group]
 
     def _level(self, group: str, levels: Bag) -> None:
         self._put(SliceKey(group, LEVEL, 0), levels)
@@ -185,21 +202,17 @@ class Slices:
     def _touch(self, group: str, bag: Bag) -> None:
         self.changes.facts.setdefault(group, set()).update(bag)
 
-    def _holding(self, key: SliceKey) -> list[str]:
-        """Windows that hold a slice now."""
-        if key.tier == DAY:
-            return [window for window in CALENDAR if key.start_ms >= self._starts[window]]
-        clock, tier = self.clock_ms, _TIER[key.tier]
-        return [w.name for w in tier.windows if key.start_ms >= (clock - w.length_ms) // tier.step_ms * tier.step_ms]
+    def _touch_window(self, group: str, span: str, bag: Bag) -> None:
+        self.changes.windows.setdefault((group, WINDOW_OF[span]), set()).update(bag)
 
     def _enrol(self, key: SliceKey) -> None:
-        """Note when a new slice leaves the windows that hold it; with the longest one (or by age) it is dropped."""
+        """Note when a new slice leaves the spans that hold it; with the last one (or by age) it is dropped."""
         if key.tier == DAY:
+            self._days.setdefault(key.start_ms, []).append(key)
             self._leave_at(key.start_ms + self.max_age_ms, key, DAY)
             return
-        step_ms = _TIER[key.tier].step_ms
-        for window in self._holding(key):
-            self._leave_at(key.start_ms + step_ms + ROLLING[window][0].length_ms, key, window)
+        for span in self._spans.holding(key.tier, key.start_ms):
+            self._leave_at(key.start_ms + STAYS_MS[span], key, span)
 
     def _is_over(self, key: SliceKey) -> bool:
         """Whether little more is to be expected for a slice: its time and as much again have passed."""
@@ -210,30 +223,48 @@ class Slices:
         again_ms = next_minute(self.clock_ms) + HOUR_MS if self._is_over(key) else 0
         self._leave_at(max(key.start_ms + 2 * _step_ms(key), again_ms), key, _PACK)
 
-    def _leave_at(self, time_ms: int, key: SliceKey, window: str) -> None:
+    def _leave_at(self, time_ms: int, key: SliceKey, span: str) -> None:
         if time_ms not in self._leaving:
             self._leaving[time_ms] = []
             heapq.heappush(self._leave_times, time_ms)
-        self._leaving[time_ms].append((key, window))
+        self._leaving[time_ms].append((key, span))
 
-    def _leave(self, key: SliceKey, window: str) -> None:
-        if window == _PACK:
+    def _leave(self, key: SliceKey, span: str) -> None:
+        if span == _PACK:
             if packed := self.packed(key):
                 self.slices[key] = packed
             return
-        bag = self.bag(key)
-        if window in _LONGEST:
+        if span == DAY:
+            self._days.pop(key.start_ms, None)  # its slices leave together
             self._delete(key)
-        if window == DAY:
             return
-        total = self.totals.setdefault((key.group, window), {})
-        for name in subtract(total, bag):
-            self._recounts.add((key.group, key.tier, window, name))
-            if window in _LONGEST:
-                self._forget_distinct(key, name)
-        if not total:
-            del self.totals[key.group, window]
-        self.changes.windows.setdefault((key.group, window), set()).update(bag)
+        bag = self.bag(key)
+        self._subtract_total(key, span, bag)
+        self._touch_window(key.group, span, bag)
+        if span in LAST:
+            self._delete(key)
+            self._forget_distinct(key, bag)
+        elif span in ENTERS:
+            self._add_total(key.group, ENTERS[span], bag)
+            self._leave_at(key.start_ms + STAYS_MS[ENTERS[span]], key, ENTERS[span])
+
+    def _move_days(self, old: Span, new: Span) -> None:
+        """At a day's turn days enter and leave a span; where none stays, as at a period's edge, it begins anew."""
+        if old.end_ms <= new.start_ms or new.end_ms <= old.start_ms:
+            for group, total in self.totals[old.name].items():
+                self._touch_window(group, old.name, total)
+            self.totals[old.name] = {}
+            old = Span(old.name, 0, 0)
+        for start_ms, keys in self._days.items():
+            if old.holds(start_ms) == new.holds(start_ms):
+                continue
+            for key in keys:
+                bag = self.bag(key)
+                if new.holds(start_ms):
+                    self._add_total(key.group, new.name, bag)
+                else:
+                    self._subtract_total(key, new.name, bag)
+                self._touch_window(key.group, new.name, bag)
 
     def _note_distinct(self, key: SliceKey, bag: Bag) -> None:
         if key.tier in _TIER:
@@ -244,39 +275,45 @@ class Slices:
                         self._distinct[place] = Blocks(_step_ms(key))
                     self._distinct[place].note(key.start_ms)
 
-    def _forget_distinct(self, key: SliceKey, name: str) -> None:
-        place = (key.group, key.tier, name)
-        self._distinct[place].forget(key.start_ms)
-        if not len(self._distinct[place]):
-            del self._distinct[place]
+    def _forget_distinct(self, key: SliceKey, bag: Bag) -> None:
+        for name, amount in bag.items():
+            if isinstance(amount, Distinct):
+                place = (key.group, key.tier, name)
+                self._distinct[place].forget(key.start_ms)
+                if not len(self._distinct[place]):
+                    del self._distinct[place]
 
     def _recount(self) -> None:
         """Distinct counts cannot be subtracted from: count what is still inside, once for all slices that left."""
-        for group, tier, window, name in self._recounts:
-            bag = self.totals.setdefault((group, window), {})
-            bag.pop(name, None)
-            blocks = self._distinct.get((group, tier, name))
-            if blocks is not None:
-                start_ms = self.calendar.window_start(window, self.clock_ms) or 0
-                total = blocks.total(start_ms, partial(self._count_of, group, tier, name))
-                if total is not None:
-                    bag[name] = total
-            if not bag:
-                del self.totals[group, window]
+        for group, tier, span, name in self._recounts:
+            totals = self.totals[span]
+            total = totals.setdefault(group, {})
+            total.pop(name, None)
+            found = self._counted(group, tier, name, self._spans.span(tier, span))
+            if found is not None:
+                total[name] = found
+            if not total:
+                del totals[group]
         self._recounts.clear()
 
-    def _count_of(self, group: str, tier: str, name: str, start_ms: int) -> Distinct:
-        return self.bag(SliceKey(group, tier, start_ms))[name]  # type: ignore[return-value]
+    def _counted(self, group: str, tier: str, name: str, span: Span) -> Distinct | None:
+        """A distinct count of all slices in a span; None if there are none."""
+        if tier == DAY:
+            days = (self._count_of(group, DAY, name, start_ms) for start_ms in self._days if span.holds(start_ms))
+            parts = [part for part in days if part is not None]
+            return merge(parts) if parts else None
+        blocks = self._distinct.get((group, tier, name))
+        if blocks is None:
+            return None
+        return blocks.total(span.start_ms, span.end_ms, partial(self._count_of, group, tier, name))
 
-    def _turn_periods(self) -> None:
-        """At a calendar window's edge its total begins anew: nothing counted so far lies in the new period."""
-        for window in CALENDAR:
-            start = self.calendar.window_start(window, self.clock_ms) or 0
-            if start == self._starts.get(window):
-                continue
-            self._starts[window] = start
-            for key in [key for key in self.totals if key[1] == window]:
-                self.changes.windows.setdefault(key, set()).update(self.totals.pop(key))
+    def _count_of(self, group: str, tier: str, name: str, start_ms: int) -> Any:
+        """A distinct count of a slice, None if it has none. Nothing else of it is unpacked."""
+        held = self.slices.get(SliceKey(group, tier, start_ms), {})
+        if not isinstance(held, bytes):
+            return held.get(name)
+        packed = _decode(held)
+        return load({name: packed[name]})[name] if name in packed else None
 
     def _release(self, key: SliceKey) -> None:
         bag = self.bag(key)

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from streamproc.windows.aggregates import Distinct
 from streamproc.windows.blocks import BLOCK, Blocks
+from streamproc.windows.spans import FOREVER
 
 STEP_MS = 1_000
 
@@ -37,7 +38,7 @@ def test_totals_are_those_of_the_slices_inside(script: list[tuple[str, int, int]
             blocks.forget(start_ms)
         elif what == "total":
             inside = [values for start, values in slices.items() if start >= start_ms]
-            total = blocks.total(start_ms, lambda start: count(slices[start]))
+            total = blocks.total(start_ms, FOREVER, lambda start: count(slices[start]))
             assert (total is None) == (not inside)
             assert total is None or total.estimate() == len(set().union(*inside))
         assert len(blocks) == len(slices)
@@ -48,7 +49,7 @@ def test_a_change_and_a_loss_after_a_total_are_seen() -> None:
     blocks = Blocks(STEP_MS)
 
     def total() -> float:
-        found = blocks.total(0, lambda start: count(slices[start]))
+        found = blocks.total(0, FOREVER, lambda start: count(slices[start]))
         assert found is not None
         return found.estimate()
 
