@@ -90,10 +90,6 @@ class Slices:
         """Totals of a group in the window before a window (`Calendar.previous`); nothing for `all`."""
         return self.totals[PREVIOUS[window]].get(group, {}) if window in PREVIOUS else {}
 
-    def previous(self, group: str, window: str) -> Bag:
-        """Totals of the window before a window of a group."""
-        return {}
-
     def levels(self, group: str) -> Bag:
         return self.bag(SliceKey(group, LEVEL, 0))
 
