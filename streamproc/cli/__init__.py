@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from streamproc import __version__
-from streamproc.cli import backtest, doctor, feed, kpis, load, run, topics, values
+from streamproc.cli import backtest, doctor, feed, kpis, load, run, targets, topics, values  # noqa: F401
 from streamproc.cli.errors import INTERRUPTED, explain
 from streamproc.cli.options import examples
 

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from streamproc import backtest as core
     from streamproc.facts.reference import Reference
     from streamproc.kpis.kpi import Catalogue, KpiValue
+    from streamproc.kpis.limits import TargetCheck
     from streamproc.settings import Settings
 
 END = "end"
@@ -82,7 +83,7 @@ def backtest(
     ]
     known = _reference(settings, reference)
     with show.progress(with_total=size_of(file) is not None) as progress:
-        reading = _Lines(known)
+        reading = _Lines(known, arguments.target_check(settings))
         task = progress.add_task("Reading", total=size_of(file))
         with open_input(file) as lines:
             test = reading.backtest(
@@ -142,13 +143,15 @@ class _Lines:
     """Lines of the file: reference data on their way in, the rest to the backtest."""
 
     reference: Reference
+    targets: TargetCheck
     count: int = 0
     skipped: list[int] = field(default_factory=list)  # numbers of lines that the backtest does not see
 
     def backtest(self, lines: Iterable[tuple[int, bytes]], catalogue: Catalogue, settings: Settings) -> core.Backtest:
         from streamproc.backtest import Backtest
 
-        return Backtest(self._events(lines), catalogue, self.reference, settings.business_timezone)
+        zone, holidays = settings.business_timezone, settings.holidays
+        return Backtest(self._events(lines), catalogue, self.reference, zone, holidays)
 
     def _events(self, lines: Iterable[tuple[int, bytes]]) -> Iterator[bytes]:
         from streamproc.codec import Rejection, decode_reference
@@ -163,7 +166,10 @@ class _Lines:
             if any(kind in line for kind in kinds):
                 event = decode_reference(line)
                 if not isinstance(event, Rejection):
-                    self.reference.apply(event)
+                    if wrong := self.targets.wrong(event):
+                        show.note(f"line {number}: not used: {wrong}")
+                    else:
+                        self.reference.apply(event)
                     self.skipped.append(number)
                     continue
             yield line
@@ -201,7 +207,8 @@ def _reference(settings: Settings, file: Path | None) -> Reference:
 
     known = Reference(settings.currency, tuple(settings.stages))
     if file is not None:
-        load_reference(load(file, int(time.time() * 1000), settings.business_timezone), known)
+        check = arguments.target_check(settings)
+        load_reference(load(file, int(time.time() * 1000), check, settings.business_timezone), known)
     return known
 
 

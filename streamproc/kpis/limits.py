@@ -25,38 +25,41 @@ def limits_of(data: Target) -> Limits:
     return Limits(data.warning, data.critical, data.clear, 1 if data.min_samples is None else data.min_samples)
 
 
-def unfit(event: Event, catalogue: Catalogue, judgements: Mapping[str, Judgement]) -> str | None:
-    """Why a target or threshold cannot be used with this catalogue, or None; other events are always fit."""
-    if not isinstance(event.data, Target):
-        return None
-    found = problems(event.type, event.data, catalogue, judgements)
-    return "; ".join(f"`$.data.{field}`: {text}" for field, text in found) or None
+class TargetCheck:
+    """Whether targets and thresholds fit the KPIs in force."""
 
+    def __init__(self, catalogue: Catalogue, judgements: Mapping[str, Judgement]) -> None:
+        self._kpis = {kpi.name: kpi for kpi in catalogue.kpis}
+        self._judgements = judgements
 
-def problems(
-    kind: str, data: Target, catalogue: Catalogue, judgements: Mapping[str, Judgement]
-) -> Iterator[tuple[str, str]]:
-    """Everything wrong with a target or threshold: field, and what was expected."""
-    kpi = next((kpi for kpi in catalogue.kpis if kpi.name == data.kpi), None)
-    if kpi is None:
-        names = [kpi.name for kpi in catalogue.kpis]
-        yield "kpi", f"unknown KPI '{data.kpi}'{_hint(data.kpi, names)}; `streamproc kpis list` shows all"
-        return
-    yield from _group(data, kpi)
-    yield from _window(data, kpi)
-    for name in _OTHERS[kind]:
-        if getattr(data, name) is not None:
-            other = TARGET if kind == THRESHOLD else THRESHOLD
-            yield name, f"a {kind} has none; expected in a {other}"
-    for name in ("value", *_LIMITS):
-        number = getattr(data, name)
-        if number is not None and not isfinite(number):
-            yield name, "expected a finite number"
-    direction = judgements[kpi.name].direction if kpi.name in judgements else "none"
-    if kind == THRESHOLD:
-        yield from _order(data, direction)
-    elif direction == "none" and data.value is not None:
-        yield "kpi", f"{kpi.name} is neither better when higher nor when lower; expected a KPI with a direction"
+    def wrong(self, event: Event) -> str | None:
+        """Why an event of reference data cannot be used, or None; only targets and thresholds are looked at."""
+        if not isinstance(event.data, Target):
+            return None
+        found = self.problems(event.type, event.data)
+        return "; ".join(f"`$.data.{field}`: {text}" for field, text in found) or None
+
+    def problems(self, kind: str, data: Target) -> Iterator[tuple[str, str]]:
+        """Everything wrong with a target or threshold: field, and what was expected."""
+        kpi = self._kpis.get(data.kpi)
+        if kpi is None:
+            yield "kpi", f"unknown KPI '{data.kpi}'{_hint(data.kpi, self._kpis)}; `streamproc kpis list` shows all"
+            return
+        yield from _group(data, kpi)
+        yield from _window(data, kpi)
+        for name in _OTHERS[kind]:
+            if getattr(data, name) is not None:
+                other = TARGET if kind == THRESHOLD else THRESHOLD
+                yield name, f"a {kind} has none; expected in a {other}"
+        for name in ("value", *_LIMITS):
+            number = getattr(data, name)
+            if number is not None and not isfinite(number):
+                yield name, "expected a finite number"
+        direction = self._judgements[kpi.name].direction if kpi.name in self._judgements else "none"
+        if kind == THRESHOLD:
+            yield from _order(data, direction)
+        elif direction == "none" and data.value is not None:
+            yield "kpi", f"{kpi.name} is neither better when higher nor when lower; expected a KPI with a direction"
 
 
 def _group(data: Target, kpi: Kpi) -> Iterator[tuple[str, str]]:

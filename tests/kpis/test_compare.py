@@ -1,4 +1,4 @@
-"""Comparisons by tables: attainment, pace, bands with hysteresis, trends with their tests. Figures are worked out by hand."""
+"""Comparisons by tables worked out by hand: attainment, pace, bands with hysteresis, trends with their tests."""
 
 from __future__ import annotations
 

@@ -10,9 +10,9 @@ from support.build import decoded
 from streamproc.kpis.against import Limits
 from streamproc.kpis.catalogue import catalogue
 from streamproc.kpis.catalogue.judgement import judgements
-from streamproc.kpis.limits import limits_of, unfit
+from streamproc.kpis.limits import TargetCheck, limits_of
 
-KPIS = catalogue()
+CHECK = TargetCheck(catalogue(), judgements())
 UNFIT = [
     ("target.set", {"kpi": "revenue_er", "period": "month"}, "unknown KPI 'revenue_er' (did you mean 'revenue_eur'?)"),
     ("target.set", {"group": {"account": "x"}, "window": "7d"}, "not kept by 'account'; expected one of rep, team"),
@@ -46,7 +46,7 @@ FIT = [
 
 def judged(kind: str, data: dict[str, Any]) -> str | None:
     found = decoded(kind, **{"kpi": "deals_won"} | data)
-    return unfit(found, KPIS, judgements())
+    return CHECK.wrong(found)
 
 
 @pytest.mark.parametrize(("kind", "data", "words"), UNFIT)
@@ -61,7 +61,7 @@ def test_what_fits(kind: str, data: dict[str, Any]) -> None:
 
 def test_other_reference_data_is_always_fit() -> None:
     found = decoded("team.defined", team="x")
-    assert unfit(found, KPIS, judgements()) is None
+    assert CHECK.wrong(found) is None
 
 
 def test_a_threshold_without_limits_takes_away_those_of_the_catalogue() -> None:
