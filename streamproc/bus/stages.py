@@ -11,7 +11,10 @@ from dataclasses import dataclass, field
 from streamproc.bus.batches import Batch
 from streamproc.bus.record_batches import partition_of
 from streamproc.bus.task import Cut, Output
+from streamproc.facts.targets import PERIODS
 from streamproc.kpis.evaluate import Series
+from streamproc.kpis.working_time import WorkingTime
+from streamproc.outputs.judged_metrics import Period
 from streamproc.outputs.news import ALERTS, EVENTS, alert_record, reached_record, won_record
 from streamproc.outputs.own_metrics import OwnMetrics
 from streamproc.outputs.prometheus import KpiExposition
@@ -166,6 +169,8 @@ class KpisTask:
         now_ms = int(time.time() * 1000)
         self.exposition.apply(cut.values, owner=self.partition)
         self.exposition.drop(cut.ceased)
+        periods = _periods(self.stage.judge.working_time, cut.clock_ms)
+        self.exposition.set_periods(periods, owner=self.partition)
         self.metrics.published_total.labels(VALUES).inc(len(cut.values) + len(cut.ceased))
         for topic, n in ((ALERTS, len(cut.alerts)), (EVENTS, len(cut.reached))):
             if n:
@@ -175,6 +180,14 @@ class KpisTask:
         self._shedding.add(cut.shed, self.partition, time.monotonic())
         if cut.oldest is not None:
             self.metrics.published_at(now_ms, cut.oldest.event_ms, cut.oldest.arrival_ms)
+
+
+def _periods(working_time: WorkingTime, clock_ms: int) -> dict[str, Period]:
+    """How far each calendar period has come, and when it ends."""
+    return {
+        name: Period(working_time.now(window, clock_ms)[0], working_time.period(window, clock_ms)[1] / 1000)
+        for name, window in PERIODS.items()
+    }
 
 
 def _count(metrics: OwnMetrics, counts: Counter[tuple[str, ...]]) -> None:
