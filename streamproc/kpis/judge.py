@@ -120,14 +120,13 @@ class Judge:
         if target is None and limits is None and judgement.benchmark is None and not is_headline:
             return None
         kpi = self.evaluator.catalogue[series.kpi]
+        previous = self._previous(kpi, series) if is_headline else None
         is_period = series.window in CALENDAR
+        elapsed, exposure = None, None if is_period else 0.5
+        if is_period and not (target is None and previous is None):
+            elapsed, exposure = self.working_time.now(series.window or "", self.evaluator.slices.clock_ms)
         band = self._kept[series].band if series in self._kept else "none"
-        beside = Beside(judgement, target=target, limits=limits, is_period=is_period, band=band)
-        if is_headline:
-            beside = beside._replace(previous=self._previous(kpi, series))
-        if series.window in CALENDAR:
-            elapsed, exposure = self.working_time.now(series.window, self.evaluator.slices.clock_ms)
-            beside = beside._replace(elapsed=elapsed, exposure=exposure)
+        beside = Beside(judgement, previous, target, limits, is_period, elapsed, exposure, band)
         return against(kpi, parts, beside)
 
     def value(self, series: Series, parts: Parts) -> KpiValue:
