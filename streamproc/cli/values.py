@@ -41,6 +41,7 @@ cli = typer.Typer()
     epilog=examples(
         "streamproc values --kpi win_ratio --where rep=ann",
         "streamproc values --where company --window 7d --format json",
+        "streamproc values --where company --window month --against",
         "streamproc values --kpi calls --follow",
     )
 )
@@ -52,6 +53,9 @@ def values(
     ] = None,
     window: Windows = None,
     follow: Annotated[bool, typer.Option("--follow", help="Go on with changes as they come, until Ctrl-C.")] = False,
+    against: Annotated[
+        bool, typer.Option("--against", help="Beside each value what it stands against: previous, target, pace, band.")
+    ] = False,
     currency: Currency = None,
     timezone: Timezone = None,
     bootstrap_servers: Bootstrap = None,
@@ -69,7 +73,7 @@ def values(
         set(arguments.known_windows(window)),
     )
     board = Board(Calendar(settings.business_timezone), wanted)
-    run_async(_read(broker(settings), board, follow, lambda rows, first: _print(rows, first, output)))
+    run_async(_read(broker(settings), board, follow, lambda rows, first: _print(rows, first, output, against)))
 
 
 @dataclass(frozen=True)
@@ -109,7 +113,7 @@ class Board:
             if last is None:
                 return False
             undefined = {"value": None, "numerator": None, "denominator": None, "n": 0}
-            self.ceased[key] = partition, last[1] | undefined
+            self.ceased[key] = partition, {name: last[1][name] for name in KEYS} | undefined
             return True
         row: Row = json.loads(value)
         if "clock" in row:
@@ -130,7 +134,7 @@ class Board:
         return sorted((self._as_of(*item) for item in found), key=show.row_order)
 
     def _as_of(self, partition: int, row: Row) -> Row:
-        from streamproc.outputs.topics import rfc3339
+        from streamproc.outputs.topics import AGAINST, rfc3339
 
         as_of: str = self.clocks.get(partition) or row["as_of"]
         start_ms = None
@@ -138,7 +142,8 @@ class Board:
             as_of_ms = round(datetime.fromisoformat(as_of).timestamp() * 1000)
             start_ms = self.calendar.window_start(row["window"], as_of_ms)
         start = None if start_ms is None else rfc3339(start_ms)
-        return {name: row[name] for name in KEYS} | {"window_start": start, "as_of": as_of}
+        known = {name: row[name] for name in KEYS} | {name: row[name] for name in AGAINST if name in row}
+        return known | {"window_start": start, "as_of": as_of}
 
 
 async def _read(to: Broker, board: Board, follow: bool, show_rows: Callable[[list[Row], bool], None]) -> None:
@@ -157,7 +162,7 @@ async def _read(to: Broker, board: Board, follow: bool, show_rows: Callable[[lis
                 board.ceased.clear()
 
 
-def _print(rows: list[Row], first: bool, output: Format) -> None:
+def _print(rows: list[Row], first: bool, output: Format, against: bool) -> None:
     if output is Format.JSON:
         show.json_lines(rows)
     elif not first:
@@ -172,4 +177,4 @@ def _print(rows: list[Row], first: bool, output: Format) -> None:
         show.note("no values yet: run `streamproc worker`, and see that events come in")
     else:
         oldest = min(row["as_of"] for row in rows)
-        show.console().print(show.value_rows(rows, f"as of {show.time_text(oldest)}"))
+        show.console().print(show.value_rows(rows, f"as of {show.time_text(oldest)}", against))

@@ -73,7 +73,7 @@ def test_an_id_is_of_series_time_and_band() -> None:
 @pytest.mark.parametrize(
     ("before", "against", "ending"),
     [
-        ("critical", Against(band="warning", crossed=Crossed("value", "critical", 0.2)), "a warning, value above 20.0 %"),
+        ("critical", Against(band="warning", crossed=Crossed("value", "critical", 0.2)), "warning, value above 20.0 %"),
         ("warning", Against(band="ok", crossed=Crossed("value", "clear", 0.3)), "ok again, value above 30.0 %"),
         ("critical", Against(), "no longer judged"),
         ("ok", Against(band="warning", is_below=False, crossed=Crossed("value", "warning", 0.1)), "value above 10.0 %"),
