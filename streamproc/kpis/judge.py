@@ -57,11 +57,13 @@ class Judged(NamedTuple):
 class Judge:
     """Judges the values that an evaluator finds changed, and those whose target, limit or pace has changed."""
 
-    def __init__(self, evaluator: Evaluator, working_time: WorkingTime) -> None:
+    def __init__(
+        self, evaluator: Evaluator, working_time: WorkingTime, table: Mapping[str, Judgement] | None = None
+    ) -> None:
         self.evaluator = evaluator
         self.working_time = working_time
         currency = evaluator.reference.currency
-        self.judgements = judgements(currency)
+        self.judgements = judgements(currency) if table is None else table
         self.headlines = frozenset(
             kpi.name for kpi in evaluator.catalogue.kpis if kpi.name in headlines(currency) and _can_compare(kpi)
         )

@@ -5,16 +5,21 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from support.build import DAY, Rec, decoded, ms, rec, rfc3339
 
 from streamproc.facts.reference import Reference
-from streamproc.kpis.against import Against
+from streamproc.kpis.against import Against, Benchmark, Judgement, Limits
 from streamproc.kpis.catalogue import catalogue
+from streamproc.kpis.judge import Judge
 from streamproc.kpis.kpi import KpiValue
+from streamproc.kpis.working_time import WorkingTime
 from streamproc.pipeline import FactsStage, KpisStage
 from streamproc.windows.calendar import Calendar
 
 KPIS = catalogue()
+BOTH = (("7d", ""), ("7d", "rep=ann"), ("24h", ""))
 
 
 class Live:
@@ -206,6 +211,26 @@ def test_deals_won_are_news_for_a_day() -> None:
     assert cut.won == []
 
 
+def test_limits_of_the_catalogue_hold_in_their_window_until_others_are_set() -> None:
+    live = Live()
+    table = {"calls": Judgement("up", Benchmark(9, "D"), Limits(critical=5), "7d")}
+    live.kpis.judge = Judge(live.kpis.evaluator, WorkingTime(Calendar()), table)
+    live.at("09:00", *calls(4))
+    assert {(window, group): live.against("calls", window, group).band for window, group in BOTH} == {
+        ("7d", ""): "critical",
+        ("7d", "rep=ann"): "critical",
+        ("24h", ""): "none",
+    }
+    assert {live.against("calls", window, group).benchmark for window, group in BOTH} == {9}
+    live.set("threshold", "calls", window="7d", critical=3)
+    live.at("09:01")
+    assert live.against("calls", "7d").band == "ok"
+    live.set("threshold", "calls", window="7d")
+    live.at("09:02")
+    assert live.against("calls", "7d")[6:8] == (9, "none")
+    assert live.against("calls", "7d", "rep=ann").band == "critical"
+
+
 def test_a_headline_is_compared_with_the_window_before() -> None:
     live = Live()
     live.at("09:00", *calls(9))
@@ -250,3 +275,25 @@ def test_what_is_published_after_a_restart_is_what_would_have_been(restart: bool
     live.at("12:00", *calls(2))
     assert live.against("calls", "today")[2:6] == pytest.approx((10, 0.6, 1.5, 0.4))
     assert [after for _, _, after in live.alerts] == ["critical"]
+
+
+STEPS = st.lists(st.tuples(st.integers(1, 90), st.integers(0, 3), st.booleans()), min_size=2, max_size=12)
+
+
+@settings(max_examples=25, deadline=None)
+@given(steps=STEPS)
+def test_restarts_neither_repeat_nor_lose_an_alert(steps: list[tuple[int, int, bool]]) -> None:
+    told = []
+    for restarts in (False, True):
+        live = Live()
+        live.set("threshold", "calls", window="1h", warning=3, critical=2, clear=4)
+        live.set("target", "calls", period="day", value=6)
+        live.set("target", "activities", window="24h", value=5)
+        minutes = 9 * 60
+        for wait, n, restart in steps:
+            minutes += wait
+            live.at(f"2026-03-{2 + minutes // 1440:02} {minutes // 60 % 24:02}:{minutes % 60:02}", *calls(n))
+            if restart and restarts:
+                live.restart()
+        told.append((sorted(live.alerts), live.reached, {key: one for key, one in live.log.items() if "band/" in key}))
+    assert told[0] == told[1]
