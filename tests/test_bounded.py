@@ -26,7 +26,7 @@ START_MS = ms("2023-01-01")
 YEARS = 3
 STEP_DAYS = 5  # between checkpoints
 EARLY = 900  # a day after the longest horizon, 800 days
-KEPT_MS = {"minute": HOUR_MS, "quarter": DAY_MS, "hour": 90 * DAY_MS, "day": MAX_AGE_MS}
+KEPT_MS = {"minute": 2 * HOUR_MS, "quarter": 2 * DAY_MS, "hour": 90 * DAY_MS, "day": MAX_AGE_MS}
 STEP_MS = {"minute": MINUTE_MS, "quarter": 15 * MINUTE_MS, "hour": HOUR_MS, "day": 0}
 
 
@@ -137,8 +137,10 @@ def check_kpis(life: Life, now_ms: int) -> None:
     assert len(life.logs[1]) == len(slices.slices) + 2  # and clock and version
     assert Counter(key.group for key in slices.slices) == slices.groups
     assert {series.group for series in life.kpis.evaluator.latest} <= set(slices.groups)
-    assert {group for group, _ in slices.totals} <= set(slices.groups)
-    assert all(slices.totals.values())
+    assert {group for totals in slices.totals.values() for group in totals} <= set(slices.groups)
+    assert all(total for totals in slices.totals.values() for total in totals.values())
+    days = [key for keys in slices._days.values() for key in keys]
+    assert sorted(days) == sorted(key for key in slices.slices if key.tier == "day")
     assert all(key in slices.slices for leaving in slices._leaving.values() for key, what in leaving if what != "pack")
     over = [key for key in slices.slices if key.tier in KEPT_MS and key.start_ms < now_ms - 3 * DAY_MS]
     assert len(over) > 100

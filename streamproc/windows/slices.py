@@ -251,16 +251,19 @@ class Slices:
                 self._touch_window(group, old.name, total)
             self.totals[old.name] = {}
             old = Span(old.name, 0, 0)
-        for start_ms, keys in self._days.items():
-            if old.holds(start_ms) == new.holds(start_ms):
-                continue
-            for key in keys:
+        before, now = self._days_in(old), self._days_in(new)
+        for start_ms in before ^ now:
+            for key in self._days[start_ms]:
                 bag = self.bag(key)
-                if new.holds(start_ms):
+                if start_ms in now:
                     self._add_total(key.group, new.name, bag)
                 else:
                     self._subtract_total(key, new.name, bag)
                 self._touch_window(key.group, new.name, bag)
+
+    def _days_in(self, span: Span) -> set[int]:
+        _, first_ms, end_ms = span
+        return {start_ms for start_ms in self._days if first_ms <= start_ms < end_ms}
 
     def _note_distinct(self, key: SliceKey, bag: Bag) -> None:
         if key.tier in _TIER:
@@ -295,7 +298,7 @@ class Slices:
     def _counted(self, group: str, tier: str, name: str, span: Span) -> Distinct | None:
         """A distinct count of all slices in a span; None if there are none."""
         if tier == DAY:
-            days = (self._count_of(group, DAY, name, start_ms) for start_ms in self._days if span.holds(start_ms))
+            days = (self._count_of(group, DAY, name, start_ms) for start_ms in self._days_in(span))
             parts = [part for part in days if part is not None]
             return merge(parts) if parts else None
         blocks = self._distinct.get((group, tier, name))

@@ -24,9 +24,6 @@ class Span(NamedTuple):
     start_ms: int
     end_ms: int
 
-    def holds(self, start_ms: int) -> bool:
-        return self.start_ms <= start_ms < self.end_ms
-
 
 def _stays() -> dict[str, int]:
     found = {}

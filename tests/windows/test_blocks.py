@@ -7,14 +7,13 @@ from hypothesis import strategies as st
 
 from streamproc.windows.aggregates import Distinct
 from streamproc.windows.blocks import BLOCK, Blocks
-from streamproc.windows.spans import FOREVER
 
 STEP_MS = 1_000
 
 steps = st.one_of(
     st.tuples(st.just("put"), st.integers(0, 3 * BLOCK), st.integers(0, 30)),
     st.tuples(st.just("forget"), st.integers(0, 3 * BLOCK), st.just(0)),
-    st.tuples(st.just("total"), st.integers(0, 3 * BLOCK), st.just(0)),
+    st.tuples(st.just("total"), st.integers(0, 3 * BLOCK), st.integers(0, 4 * BLOCK)),
 )
 
 
@@ -28,7 +27,7 @@ def count(values: set[int]) -> Distinct:
 @given(script=st.lists(steps, max_size=60))
 def test_totals_are_those_of_the_slices_inside(script: list[tuple[str, int, int]]) -> None:
     blocks, slices = Blocks(STEP_MS), dict[int, set[int]]()
-    for what, place, value in [*script, ("total", 0, 0)]:
+    for what, place, value in [*script, ("total", 0, 4 * BLOCK)]:
         start_ms = place * STEP_MS
         if what == "put":
             slices.setdefault(start_ms, set()).add(value)
@@ -37,8 +36,9 @@ def test_totals_are_those_of_the_slices_inside(script: list[tuple[str, int, int]
             del slices[start_ms]
             blocks.forget(start_ms)
         elif what == "total":
-            inside = [values for start, values in slices.items() if start >= start_ms]
-            total = blocks.total(start_ms, FOREVER, lambda start: count(slices[start]))
+            end_ms = start_ms + value * STEP_MS
+            inside = [values for start, values in slices.items() if start_ms <= start < end_ms]
+            total = blocks.total(start_ms, end_ms, lambda start: count(slices[start]))
             assert (total is None) == (not inside)
             assert total is None or total.estimate() == len(set().union(*inside))
         assert len(blocks) == len(slices)
@@ -49,7 +49,7 @@ def test_a_change_and_a_loss_after_a_total_are_seen() -> None:
     blocks = Blocks(STEP_MS)
 
     def total() -> float:
-        found = blocks.total(0, FOREVER, lambda start: count(slices[start]))
+        found = blocks.total(0, 2 * STEP_MS, lambda start: count(slices[start]))
         assert found is not None
         return found.estimate()
 

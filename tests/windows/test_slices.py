@@ -3,63 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, NamedTuple
+from typing import Any
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from support.additions import LATE_MS, Addition, amounts_of, readable, restored
 from support.build import DAY_MS, HOUR_MS, MINUTE_MS, ms
 
-from streamproc.windows.aggregates import Bag, Distinct, Durations, dump
 from streamproc.windows.calendar import ALL, WINDOWS, Calendar
 from streamproc.windows.slices import LEVEL, SliceKey, Slices
 
 START = ms("2026-03-28 20:00")  # hours before Berlin's summer time begins, days before a quarter ends
-LATE_MS = 800 * DAY_MS
-
-
-class Addition(NamedTuple):
-    """What is added for a minute: a signed count, a duration (and how often), an identity, a level."""
-
-    minute_ms: int
-    count: int = 0
-    duration: tuple[int, int] | None = None
-    identity: int | None = None
-    level: int = 0
-    group: str = ""
-
-    def bag(self) -> Bag:
-        bag: Bag = {"n": self.count} if self.count else {}
-        if self.duration is not None:
-            bag["d"] = Durations()
-            bag["d"].add_ms(*self.duration)  # type: ignore[union-attr]
-        if self.identity is not None:
-            bag["c"] = Distinct()
-            bag["c"].add([self.identity])  # type: ignore[union-attr]
-        return bag
-
-    def to(self, slices: Slices) -> None:
-        slices.add(self.group, self.minute_ms, self.bag(), {"l": self.level} if self.level else {})
-
-
-def readable(bag: Bag) -> dict[str, Any]:
-    return {
-        name: found.estimate() if isinstance(found, Distinct) else dump({name: found})[name]
-        for name, found in bag.items()
-    }
 
 
 def expected(additions: Iterable[Addition], group: str, window: str, clock_ms: int, zone: str) -> dict[str, Any]:
     start = Calendar(zone).window_start(window, clock_ms)
-    count, durations, identities = 0, Durations(), set()
-    for one in additions:
-        if one.group == group and (start is None or start <= one.minute_ms) and one.minute_ms < clock_ms:
-            count += one.count
-            if one.duration is not None:
-                durations.add_ms(*one.duration)
-            if one.identity is not None:
-                identities.add(one.identity)
-    found = {"n": count, "d": durations.dump() if durations else None, "c": len(identities)}
-    return {name: amount for name, amount in found.items() if amount}
+    return amounts_of(
+        one
+        for one in additions
+        if one.group == group and (start is None or start <= one.minute_ms) and one.minute_ms < clock_ms
+    )
 
 
 def check(slices: Slices, additions: list[Addition], zone: str) -> None:
@@ -72,14 +35,6 @@ def check(slices: Slices, additions: list[Addition], zone: str) -> None:
             assert found == wanted, f"{group} {window} at {slices.clock_ms}"
         level = sum(one.level for one in additions if one.group == group and one.minute_ms < slices.clock_ms)
         assert slices.levels(group).get("l", 0) == level
-
-
-def restored(slices: Slices, zone: str) -> Slices:
-    """A copy by way of what is persisted."""
-    found = Slices(Calendar(zone), LATE_MS)
-    packed = {key: slices.packed(key) or b"" for key in slices.slices}
-    found.restore(slices.clock_ms, iter(packed.items()))
-    return found
 
 
 steps = st.sampled_from(
@@ -196,7 +151,7 @@ def test_slices_are_forgotten_with_their_last_window() -> None:
     Addition(ms("09:59"), count=1).to(slices)
     kept = {key.tier for key in slices.slices}
     assert kept == {"minute", "quarter", "hour", "day", ALL}
-    for clock, gone in (("11:00", "minute"), ("2026-03-03 10:00", "quarter"), ("2026-05-31 10:00", "hour")):
+    for clock, gone in (("12:00", "minute"), ("2026-03-04 10:00", "quarter"), ("2026-05-31 10:00", "hour")):
         slices.changes.slices.clear()
         slices.advance(ms(clock))
         kept.remove(gone)
@@ -236,8 +191,19 @@ def test_changes_name_what_to_evaluate() -> None:
     assert slices.changes.windows == {("rep=ann", "1h"): {"n"}}
     assert SliceKey("rep=ann", "minute", ms("09:30")) in slices.changes.slices
     slices.changes.windows.clear()
+    slices.advance(ms("11:30"))
+    assert slices.changes.windows == {}
+    slices.advance(ms("11:31"))
+    assert slices.changes.windows == {("rep=ann", "1h"): {"n"}}  # it has left the hour before, too
+    slices.changes.windows.clear()
     slices.advance(ms("2026-03-03 00:01"))
     assert slices.changes.windows == {("rep=ann", "today"): {"n"}}
+    slices.changes.windows.clear()
+    slices.advance(ms("2026-03-03 09:45"))
+    assert slices.changes.windows == {("rep=ann", "24h"): {"n"}}
+    slices.changes.windows.clear()
+    slices.advance(ms("2026-03-04 00:01"))
+    assert slices.changes.windows == {("rep=ann", "today"): {"n"}}  # yesterday is another day
 
 
 def test_restoring_touches_everything_for_a_first_evaluation() -> None:
