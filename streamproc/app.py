@@ -33,7 +33,9 @@ from streamproc.events import EVENT_TOPICS
 from streamproc.facts.reference import Reference
 from streamproc.facts.reject_limit import TooManyRejected
 from streamproc.kpis.catalogue import catalogue
+from streamproc.kpis.catalogue.judgement import judgements
 from streamproc.kpis.kpi import Catalogue
+from streamproc.kpis.limits import TargetCheck
 from streamproc.outputs.http import Access, MetricsServer
 from streamproc.outputs.own_metrics import OwnMetrics
 from streamproc.outputs.prometheus import KpiExposition, RepInfo
@@ -95,7 +97,12 @@ class Worker:
             host.start()
             stack.push_async_callback(host.stop)  # also where Faust does not get as far as the second one below
             follower = ReferenceFollower(
-                self.connection.consumer(), self.reference, self._on_reference, lambda e: host.fail(e, "reference data")
+                self.connection.consumer(),
+                self.reference,
+                TargetCheck(self.catalogue, judgements(s.currency)).wrong,
+                self._on_reference,
+                self.metrics.reference_ignored_total.inc,
+                lambda e: host.fail(e, "reference data"),
             )
             stack.push_async_callback(follower.stop)
             await follower.start()
@@ -132,7 +139,8 @@ class Worker:
 
     def _new_kpis(self, partition: int) -> TaskStage:
         calendar = Calendar(self.settings.business_timezone)
-        stage = KpisStage(self.catalogue, calendar, self.settings.max_groups, self.reference)
+        s = self.settings
+        stage = KpisStage(self.catalogue, calendar, s.max_groups, self.reference, s.holidays)
         return KpisTask(partition, stage, self.metrics, self.exposition, self.settings.clock == "wall")
 
     def _drop_kpis(self, partition: int) -> None:

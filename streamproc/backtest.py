@@ -61,9 +61,11 @@ def load_reference(lines: Iterable[bytes], reference: Reference) -> Reference:
 class Backtest:
     """Values of the catalogue at given times, from the events of a file in any order."""
 
-    def __init__(self, lines: Iterable[bytes], catalogue: Catalogue, reference: Reference, zone: str = "UTC") -> None:
+    def __init__(
+        self, lines: Iterable[bytes], catalogue: Catalogue, reference: Reference, zone: str = "UTC", holidays: str = ""
+    ) -> None:
         self.facts = FactsStage(catalogue, reference)
-        self.kpis = KpisStage(catalogue, Calendar(zone), reference=reference)
+        self.kpis = KpisStage(catalogue, Calendar(zone), reference=reference, holidays=holidays)
         self.lines, self.bad = _in_order(lines)
         self.facts.on_batch(self.bad, None)
         self._done = 0  # lines fed so far
@@ -100,7 +102,7 @@ class Backtest:
             self._feed(self.lines[self._done : end])
             self._done = end
             self.kpis.take_cut()
-            yield at_ms, [self.kpis.evaluator.value(*item) for item in self.kpis.evaluator.latest.items()]
+            yield at_ms, [self.kpis.judge.value(*item) for item in self.kpis.evaluator.latest.items()]
 
     def _feed(self, lines: list[Line]) -> None:
         for start in range(0, len(lines) or 1, 10_000):

@@ -30,15 +30,30 @@ from streamproc.bus.stages import VALUES
 from streamproc.bus.topics import create, table
 from streamproc.demo_table import Wall
 from streamproc.events import REFERENCE
+from streamproc.ingest.reference_file import reference_event
 from streamproc.kpis.catalogue import catalogue
 from streamproc.outputs.http import Access
 from streamproc.settings import Settings
 from streamproc.simulate import Organisation
+from streamproc.simulate_world import TEAMS
 from streamproc.supervise import Supervisor
 
 HISTORY_DAYS = 30
 HISTORY_RATE = 0.01  # events a second of simulated history: some 26,000 in 30 days
 STEP_S = 0.05
+# What the organisation has set itself: about what it comes to, so that some of it is reached and some is not.
+TARGETS = (
+    {"kpi": "activities", "window": "1h", "value": 5_000},
+    {"kpi": "deals_won", "period": "month", "value": 60},
+    {"kpi": "revenue_eur", "period": "month", "value": 1_500_000},
+    *({"kpi": "revenue_eur", "group": {"team": team}, "period": "month", "value": 250_000} for team in TEAMS),
+    {"kpi": "pipeline_value_eur", "value": 3_000_000},
+)
+THRESHOLDS = (
+    {"kpi": "win_ratio", "window": "30d", "warning": 0.35, "critical": 0.3, "clear": 0.37, "min_samples": 20},
+    {"kpi": "email_response_ratio", "window": "7d", "warning": 0.035, "critical": 0.03, "min_samples": 50},
+    {"kpi": "email_response_seconds", "window": "7d", "warning": 4 * 3600, "critical": 8 * 3600, "min_samples": 10},
+)
 SETTLE_S = 20.0  # at the end, for the last events to come through
 DAY_MS = 86_400_000
 
@@ -91,7 +106,7 @@ class _Demo:
             asyncio.get_running_loop().add_signal_handler(number, stopped.set)
         start_ms = int(time.time() * 1000) - HISTORY_DAYS * DAY_MS
         organisation = Organisation(self.plan.seed, start_ms)
-        reference = organisation.reference()
+        reference = organisation.reference() + _targets(start_ms)
         wall = Wall({kpi.name: kpi.title_en for kpi in catalogue(self.settings.currency).kpis}, _names(reference))
         broker = Broker.of(self.settings)
         await create(broker, table(self.settings.app, self.settings.partitions))
@@ -213,6 +228,11 @@ def _totals(text: str) -> dict[str, int]:
         for family in text_string_to_metric_families(text)
         if family.name in wanted
     }
+
+
+def _targets(now_ms: int) -> list[bytes]:
+    rows = [("targets", data) for data in TARGETS] + [("thresholds", data) for data in THRESHOLDS]
+    return [reference_event(section, data, now_ms, "demo") for section, data in rows]
 
 
 def _names(reference: Iterable[bytes]) -> dict[str, str]:

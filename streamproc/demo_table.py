@@ -17,9 +17,9 @@ HEADLINES = (
     ("email_open_ratio", "7d"),
     ("email_response_ratio", "7d"),
     ("email_response_seconds", "7d"),
-    ("deals_won", "30d"),
+    ("deals_won", "month"),
     ("win_ratio", "30d"),
-    ("revenue_eur", "30d"),
+    ("revenue_eur", "month"),
     ("open_deals", None),
     ("pipeline_value_eur", None),
     ("pipeline_velocity_eur_per_day", "30d"),
@@ -61,13 +61,13 @@ class Wall:
 
     def _headlines(self) -> Table:
         table = Table("KPI", "window", title="Company", title_justify="left")
-        table.add_column("value", justify="right")
-        table.add_column("n", justify="right")
+        for heading in ("value", "n", "before", "target", "reached", "pace"):
+            table.add_column(heading, justify="right")
+        table.add_column("band")
         for kpi, window in HEADLINES:
             row = self.values.get((kpi, window, ""))
-            table.add_row(
-                self.titles.get(kpi, kpi), window or "now", show(row), f"{row['n']:,}" if row is not None else ""
-            )
+            n = f"{row['n']:,}" if row is not None else ""
+            table.add_row(self.titles.get(kpi, kpi), window or "now", show(row), n, *_against(row or {}))
         return table
 
     def _leaderboard(self) -> Table:
@@ -100,6 +100,14 @@ class Wall:
             f"{self.duplicates} duplicates dropped, {self.rejected} rejected; "
             f"as of {as_of.strftime('%Y-%m-%d %H:%M:%S') + ' UTC' if as_of else '(no values yet)'}"
         )
+
+
+def _against(row: Row) -> list[str]:
+    """Previous value, target, attainment, pace and band; empty where there is none."""
+    unit = row.get("unit", "")
+    shown = {"previous": unit, "target": unit, "attainment": "ratio", "pace": "ratio"}
+    texts = [show({"value": row[name], "unit": one}) if name in row else "" for name, one in shown.items()]
+    return [*texts, row.get("band", "")]
 
 
 def show(row: Row | None) -> str:

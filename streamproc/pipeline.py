@@ -26,8 +26,12 @@ from streamproc.facts.reference import Reference
 from streamproc.facts.reject_limit import RejectLimit
 from streamproc.facts.seen import Arrived, Seen
 from streamproc.facts.sums import Sums
+from streamproc.facts.won import Won, won
 from streamproc.kpis.evaluate import Evaluator, Series
+from streamproc.kpis.judge import PREFIX as BANDS
+from streamproc.kpis.judge import Alert, Judge
 from streamproc.kpis.kpi import Catalogue, KpiValue
+from streamproc.kpis.working_time import WorkingTime
 from streamproc.windows.aggregates import load
 from streamproc.windows.calendar import DAY_MS, MINUTE_MS, Calendar, next_minute
 from streamproc.windows.slices import SliceKey, Slices
@@ -99,6 +103,7 @@ class FactsCut:
     changelog: State
     partials: list[tuple[str, bytes]]
     derived: list[Derived]
+    won: list[Won]  # deals won that are news
     rejected: list[Rejected]
     clock: bytes | None
     counts: Counter[tuple[str, ...]]
@@ -112,6 +117,8 @@ class KpisCut:
     changelog: State
     values: list[KpiValue]
     ceased: list[Series]
+    alerts: list[Alert]
+    reached: list[KpiValue]  # values that came up to their target
     clock_ms: int
     oldest: Arrival | None
     shed: int  # partial sums that were not taken, by the cap on groups
@@ -133,6 +140,7 @@ class FactsStage:
         self._oldest: Arrival | None = None
         self._rejected: list[Rejected] = []
         self._derived: list[Derived] = []
+        self._won: list[Won] = []
         self._forgotten: list[str] = []
         self._counts: Counter[tuple[str, ...]] = Counter()
         self.lateness_ms = 0  # largest of the last batch: arrival after happening
@@ -153,6 +161,8 @@ class FactsStage:
         for (record, event), new in zip(found, is_new, strict=True):
             if new:
                 self._on_event(event, record)
+                if now_ms is not None and (news := won(event, self.reference, now_ms)) is not None:
+                    self._won.append(news)
             else:
                 self._counts["duplicate", record.topic] += 1
                 self.quality.repeated(event)
@@ -185,8 +195,10 @@ class FactsStage:
         if state and self._version != STATE_VERSION:
             state.append((VERSION, _pack(STATE_VERSION)))
             self._version = STATE_VERSION
-        cut = FactsCut(state, partials, self._derived, self._rejected, clock, self._counts, self.quality.take())
-        self._derived, self._rejected, self._forgotten, self._counts = [], [], [], Counter()
+        cut = FactsCut(
+            state, partials, self._derived, self._won, self._rejected, clock, self._counts, self.quality.take()
+        )
+        self._derived, self._won, self._rejected, self._forgotten, self._counts = [], [], [], [], Counter()
         self._oldest, self._clocked = None, self.max_event_ms
         return cut
 
@@ -282,10 +294,12 @@ class KpisStage:
     calendar: Calendar = field(default_factory=Calendar)
     max_groups: int = 0  # cap on the number of groups, 0 never
     reference: Reference = field(default_factory=Reference)
+    holidays: str = ""  # region whose holidays are no working time
 
     def __post_init__(self) -> None:
         self.slices = Slices(self.calendar, MAX_AGE_MS)
         self.evaluator = Evaluator(self.catalogue, self.slices, self.reference)
+        self.judge = Judge(self.evaluator, WorkingTime(self.calendar, self.holidays))
         self._looked_up = (-1, -1)  # clock and version of the reference data when it was last looked into
         self._restored: list[KpiValue] = []  # values of the restored state, to be published again
         self.event_clock_ms = 0  # the next whole minute after the latest event of any facts task
@@ -318,9 +332,10 @@ class KpisStage:
     def take_cut(self) -> KpisCut | None:
         """Everything since the last cut; None if neither state nor a value nor the clock's minute changed."""
         values, ceased = self.evaluator.changed()
-        values, self._restored = self._restored + values, []
-        changes = self.slices.changes
+        judged = self.judge.take(self.evaluator.unchanged(self._restored, values) + values, ceased)
+        self._restored, values, changes = [], judged.values, self.slices.changes
         state: State = [(_slice_key(key), self.slices.packed(key)) for key in changes.slices]
+        state += judged.state
         changes.slices.clear()
         clock_ms = self.slices.clock_ms
         if not (state or values or ceased or self._shed or clock_ms > self._clocked):
@@ -329,7 +344,7 @@ class KpisStage:
         if self._version != STATE_VERSION:
             state.append((VERSION, _pack(STATE_VERSION)))
             self._version = STATE_VERSION
-        cut = KpisCut(state, values, ceased, clock_ms, self._oldest, self._shed)
+        cut = KpisCut(state, values, ceased, judged.alerts, judged.reached, clock_ms, self._oldest, self._shed)
         self._clocked, self._oldest, self._shed = clock_ms, None, 0
         return cut
 
@@ -340,8 +355,9 @@ class KpisStage:
             return
         clock_ms, self.event_clock_ms = _unpack(state[CLOCK])
         self._clocked = clock_ms
-        slices = ((parse_key(key), value) for key, value in state.items() if "/" in key)
+        slices = ((parse_key(key), value) for key, value in state.items() if "/" in key and not key.startswith(BANDS))
         self.slices.restore(clock_ms, slices)
+        self.judge.restore(state)
         self._look_up()
         self._restored, _ = self.evaluator.changed()  # so that a series that ceases next is known to have been there
 
@@ -351,6 +367,7 @@ class KpisStage:
         if now != self._looked_up:
             self._looked_up = now
             self.evaluator.look_up()
+            self.judge.look_up()
 
     def _is_shed(self, group: str) -> bool:
         groups = self.slices.groups

@@ -58,7 +58,8 @@ class Settings(BaseSettings):
     http_password: SecretStr | None = Field(None, min_length=1, description="secret: its password")
     clock: Literal["wall", "event"] = Field("wall", description="evaluation clock: wall (live) or event (replay)")
     currency: str = Field("EUR", pattern="^[A-Z]{3}$", description="reporting currency")
-    business_timezone: str = Field("UTC", description="time zone of calendar windows")
+    business_timezone: str = Field("UTC", description="time zone of calendar windows and working time")
+    holidays: str = Field("", description="region whose holidays are no working time, such as DE or DE-BY")
     stages: list[str] = Field(default=[], description="order of deal stages where none is defined by reference data")
     instance: str = Field("", description="stable name of this worker in its group; default: host and port")
     reject_limit: float = Field(
@@ -87,6 +88,13 @@ class Settings(BaseSettings):
         except (ZoneInfoNotFoundError, ValueError, OSError) as error:
             raise ValueError("expected a time zone such as Europe/Berlin") from error
         return value
+
+    @field_validator("holidays")
+    @classmethod
+    def _known_region(cls, value: str) -> str:
+        from streamproc.kpis.working_time import check_region
+
+        return check_region(value)
 
     @field_validator("http_user")
     @classmethod

@@ -105,6 +105,7 @@ def test_three_years_leave_what_is_inside_the_horizons() -> None:
             facts, kpis = life.facts, life.kpis
             owners = {"facts": facts, "entities": facts.entities, "seen": facts.seen, "sums": facts.sums}
             owners |= {"slices": kpis.slices, "changes": kpis.slices.changes, "evaluator": kpis.evaluator, "kpis": kpis}
+            owners |= {"judge": kpis.judge}
             at[day] = {key: n for name, owner in owners.items() for key, n in sizes(owner, name)}
     check_facts(life, now_ms)
     check_kpis(life, now_ms)
@@ -137,6 +138,7 @@ def check_kpis(life: Life, now_ms: int) -> None:
     assert len(life.logs[1]) == len(slices.slices) + 2  # and clock and version
     assert Counter(key.group for key in slices.slices) == slices.groups
     assert {series.group for series in life.kpis.evaluator.latest} <= set(slices.groups)
+    assert {*life.kpis.judge._shown, *life.kpis.judge._kept} <= set(life.kpis.evaluator.latest)
     assert {group for totals in slices.totals.values() for group in totals} <= set(slices.groups)
     assert all(total for totals in slices.totals.values() for total in totals.values())
     days = [key for keys in slices._days.values() for key in keys]

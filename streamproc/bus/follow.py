@@ -10,12 +10,13 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.structs import ConsumerRecord
 
 from streamproc.codec import Rejection, decode_reference
-from streamproc.events import REFERENCE
+from streamproc.events import REFERENCE, Event
 from streamproc.facts.reference import Reference
 
 log = logging.getLogger(__name__)
 
 Changed = Callable[[], None]
+Wrong = Callable[[Event], str | None]  # why an event cannot be used, if it cannot
 Failed = Callable[[BaseException], None]
 
 
@@ -59,12 +60,16 @@ class ReferenceFollower:
         self,
         consumer: AIOKafkaConsumer,
         reference: Reference,
+        wrong: Wrong,
         changed: Changed,
+        ignored: Changed,
         failed: Failed,
     ) -> None:
         self.consumer = consumer
         self.reference = reference
+        self.wrong = wrong
         self.changed = changed
+        self.ignored = ignored  # told of each record that cannot be used
         self.failed = failed  # told when following ends by an error: stale reference data would go unnoticed
         self.loaded = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
@@ -96,8 +101,10 @@ class ReferenceFollower:
                 if record.value is None:
                     continue
                 event = decode_reference(record.value)
-                if isinstance(event, Rejection):
-                    log.warning("%s offset %d is not used: %s", REFERENCE, record.offset, event.error)
+                error = event.error if isinstance(event, Rejection) else self.wrong(event)
+                if isinstance(event, Rejection) or error:
+                    log.warning("%s offset %d is not used: %s", REFERENCE, record.offset, error)
+                    self.ignored()
                 else:
                     self.reference.apply(event)
             self.changed()

@@ -11,7 +11,11 @@ from dataclasses import dataclass, field
 from streamproc.bus.batches import Batch
 from streamproc.bus.record_batches import partition_of
 from streamproc.bus.task import Cut, Output
+from streamproc.facts.targets import PERIODS
 from streamproc.kpis.evaluate import Series
+from streamproc.kpis.working_time import WorkingTime
+from streamproc.outputs.judged_metrics import Period
+from streamproc.outputs.news import ALERTS, EVENTS, alert_record, reached_record, won_record
 from streamproc.outputs.own_metrics import OwnMetrics
 from streamproc.outputs.prometheus import KpiExposition
 from streamproc.outputs.topics import clock_record, encode_value, value_key
@@ -85,6 +89,8 @@ class FactsTask:
         if cut.clock is not None:
             outputs += [Output(self.partials, q, CLOCK.encode(), cut.clock) for q in range(self.partitions)]
         outputs += [Output(d.topic, partition_of(d.key, self.partitions), d.key, d.value) for d in cut.derived]
+        news = [won_record(won) for won in cut.won]
+        outputs += [Output(EVENTS, partition_of(key, self.partitions), key, value) for key, value in news]
         outputs += [Output(REJECTED, self.partition, r.key or b"", r.value, r.headers) for r in cut.rejected]
         return Cut(cut.changelog, outputs, lambda: self._committed(cut))
 
@@ -104,6 +110,8 @@ class FactsTask:
             self.metrics.published_total.labels(self.partials).inc(len(cut.partials))
         for derived in cut.derived:
             self.metrics.published_total.labels(derived.topic).inc()
+        if cut.won:
+            self.metrics.published_total.labels(EVENTS).inc(len(cut.won))
         if cut.rejected:
             self.metrics.published_total.labels(REJECTED).inc(len(cut.rejected))
         last_ms = self.stage.max_event_ms
@@ -151,18 +159,36 @@ class KpisTask:
         outputs += [Output(VALUES, self.partition, value_key(series), None) for series in cut.ceased]
         key, clock = clock_record(self.partition, cut.clock_ms)
         outputs.append(Output(VALUES, self.partition, key, clock))
+        catalogue = self.stage.catalogue
+        alerts = [alert_record(alert, catalogue) for alert in cut.alerts]
+        reached = [reached_record(value, catalogue) for value in cut.reached]
+        outputs += [Output(ALERTS, self.partition, *record) for record in alerts]
+        outputs += [Output(EVENTS, self.partition, *record) for record in reached]
         return Cut(cut.changelog, outputs, lambda: self._committed(cut))
 
     def _committed(self, cut: KpisCut) -> None:
         now_ms = int(time.time() * 1000)
         self.exposition.apply(cut.values, owner=self.partition)
         self.exposition.drop(cut.ceased)
+        periods = _periods(self.stage.judge.working_time, cut.clock_ms)
+        self.exposition.set_periods(periods, owner=self.partition)
         self.metrics.published_total.labels(VALUES).inc(len(cut.values) + len(cut.ceased))
+        for topic, n in ((ALERTS, len(cut.alerts)), (EVENTS, len(cut.reached))):
+            if n:
+                self.metrics.published_total.labels(topic).inc(n)
         self.metrics.progress(self.partition, watermark_ms=cut.clock_ms, last_event_ms=None)
         self.metrics.state_keys.labels(f"slices-{self.partition}").set(len(self.stage.slices.slices))
         self._shedding.add(cut.shed, self.partition, time.monotonic())
         if cut.oldest is not None:
             self.metrics.published_at(now_ms, cut.oldest.event_ms, cut.oldest.arrival_ms)
+
+
+def _periods(working_time: WorkingTime, clock_ms: int) -> dict[str, Period]:
+    """How far each calendar period has come, and when it ends."""
+    return {
+        name: Period(working_time.now(window, clock_ms)[0], working_time.period(window, clock_ms)[1] / 1000)
+        for name, window in PERIODS.items()
+    }
 
 
 def _count(metrics: OwnMetrics, counts: Counter[tuple[str, ...]]) -> None:

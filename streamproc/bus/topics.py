@@ -101,8 +101,8 @@ def table(app: str, partitions: int = DEFAULT_PARTITIONS, replication: int = 1) 
         latest("sales.reference", "subject", 1),
         kept(partials_topic(app), "group", 7),
         latest("kpi.values", "KPI, group and window"),
-        kept("kpi.alerts", "KPI, group and window", 90),
-        kept("kpi.events", "group", 90),
+        kept("kpi.alerts", "KPI, group and window", 30),
+        kept("kpi.events", "group", 30),
         latest(f"{app}-facts-changelog", "state key"),
         latest(f"{app}-kpis-changelog", "state key"),
     ]

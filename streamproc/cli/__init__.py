@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from streamproc import __version__
-from streamproc.cli import backtest, doctor, feed, forecast, kpis, load, quality, run, topics, values, variants
+from streamproc.cli import backtest, doctor, feed, forecast, kpis, load, quality, run, targets, topics, values, variants  # noqa: F401
 from streamproc.cli.errors import INTERRUPTED, explain
 from streamproc.cli.options import examples
 

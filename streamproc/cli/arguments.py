@@ -12,6 +12,8 @@ from streamproc.cli.errors import wrong_use
 
 if TYPE_CHECKING:
     from streamproc.kpis.kpi import Catalogue
+    from streamproc.kpis.limits import TargetCheck
+    from streamproc.settings import Settings
 
 COMPANY = "company"
 LEVEL = "level"  # what `--window` calls the values without window
@@ -88,6 +90,15 @@ def did_you_mean(word: str, words: Iterable[str]) -> str:
 def known_kpis(names: Iterable[str] | None, catalogue: Catalogue, option: str = "--kpi") -> list[str]:
     every = [kpi.name for kpi in catalogue.kpis]
     return known(names or (), every, option, "KPI", "`streamproc kpis list` shows all")
+
+
+def target_check(settings: Settings) -> TargetCheck:
+    """What tells whether a target or threshold fits the KPIs."""
+    from streamproc.kpis.catalogue import catalogue
+    from streamproc.kpis.catalogue.judgement import judgements
+    from streamproc.kpis.limits import TargetCheck
+
+    return TargetCheck(catalogue(settings.currency), judgements(settings.currency))
 
 
 def known_windows(names: Iterable[str] | None) -> list[str | None]:

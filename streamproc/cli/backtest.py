@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from streamproc import backtest as core
     from streamproc.facts.reference import Reference
     from streamproc.kpis.kpi import Catalogue, KpiValue
+    from streamproc.kpis.limits import TargetCheck
     from streamproc.settings import Settings
 
 END = "end"
@@ -81,7 +82,7 @@ def backtest(
     ]
     known = reference_of(settings, reference)
     with show.progress(with_total=size_of(file) is not None) as progress:
-        reading = EventLines(known)
+        reading = EventLines(known, arguments.target_check(settings))
         task = progress.add_task("Reading", total=size_of(file))
         with open_input(file) as lines:
             test = reading.backtest(
@@ -146,13 +147,15 @@ class EventLines:
     """Lines of the file: reference data on their way in, the rest to the backtest."""
 
     reference: Reference
+    targets: TargetCheck | None = None  # where nothing reads targets, they are not judged
     count: int = 0
     skipped: list[int] = field(default_factory=list)  # numbers of lines that the backtest does not see
 
     def backtest(self, lines: Iterable[tuple[int, bytes]], catalogue: Catalogue, settings: Settings) -> core.Backtest:
         from streamproc.backtest import Backtest
 
-        return Backtest(self.events(lines), catalogue, self.reference, settings.business_timezone)
+        zone, holidays = settings.business_timezone, settings.holidays
+        return Backtest(self.events(lines), catalogue, self.reference, zone, holidays)
 
     def events(self, lines: Iterable[tuple[int, bytes]]) -> Iterator[bytes]:
         """All lines but those of reference data, which are applied."""
@@ -168,7 +171,10 @@ class EventLines:
             if any(kind in line for kind in kinds):
                 event = decode_reference(line)
                 if not isinstance(event, Rejection):
-                    self.reference.apply(event)
+                    if self.targets and (wrong := self.targets.wrong(event)):
+                        show.note(f"line {number}: not used: {wrong}")
+                    else:
+                        self.reference.apply(event)
                     self.skipped.append(number)
                     continue
             yield line
@@ -207,7 +213,8 @@ def reference_of(settings: Settings, file: Path | None) -> Reference:
 
     known = Reference(settings.currency, tuple(settings.stages))
     if file is not None:
-        load_reference(load(file, int(time.time() * 1000), settings.business_timezone), known)
+        check = arguments.target_check(settings)
+        load_reference(load(file, int(time.time() * 1000), check, settings.business_timezone), known)
     return known
 
 

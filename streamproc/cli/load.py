@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from streamproc.cli import show
+from streamproc.cli import arguments, show
 from streamproc.cli.errors import CliError
 from streamproc.cli.lines import write
 from streamproc.cli.options import (
     Bootstrap,
+    Currency,
     SkipBad,
     Timezone,
     broker,
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from streamproc.ingest.importer import Imported
 
 import_ = typer.Typer(no_args_is_help=True, help="Import an export of another system.")
-reference = typer.Typer(no_args_is_help=True, help="Load reps, teams, stages and exchange rates.")
+reference = typer.Typer(no_args_is_help=True, help="Load reps, teams, stages, rates, targets and thresholds.")
 
 Out = Annotated[str | None, typer.Option("--out", metavar="FILE", help="Into a file (- for stdout), not into Kafka.")]
 
@@ -80,7 +81,7 @@ def csv(
             "(--skip-bad imports the others)"
         )
     if out is None:
-        run_async(_publish(broker(settings), imported.events))
+        run_async(publish(broker(settings), imported.events))
     else:
         write(out, imported.events)
     show.note(_summary(imported))
@@ -98,7 +99,7 @@ def _summary(imported: Imported) -> str:
 
 @reference.callback()
 def _reference_group() -> None:
-    """Load reps, teams, stages and exchange rates."""
+    """Load reps, teams, stages, rates, targets and thresholds."""
 
 
 @reference.command(
@@ -110,6 +111,7 @@ def _reference_group() -> None:
 def load(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="YAML, or .ndjson of reference events.")],
     out: Out = None,
+    currency: Currency = None,
     timezone: Timezone = None,
     bootstrap_servers: Bootstrap = None,
 ) -> None:
@@ -122,16 +124,19 @@ def load(
       teams:  [{team: dach-1, region: DACH}]
       stages: [{stage: qualified, order: 2, probability: 0.3, qualified: true}]
       rates:  [{currency: USD, rate: 0.92, valid_from: 2024-01-01}]
+      targets:    [{kpi: revenue_eur, group: {team: dach-1}, period: month, value: 50000}]
+      thresholds: [{kpi: win_ratio, window: 30d, warning: 0.25, critical: 0.2, min_samples: 20}]
 
     Without `valid_from` an entry holds for ever. What is loaded stays; loading an entry again replaces it.
     """
-    settings = make_settings(bootstrap_servers=bootstrap_servers, business_timezone=timezone)
+    settings = make_settings(bootstrap_servers=bootstrap_servers, business_timezone=timezone, currency=currency)
     set_up_logging()
     from streamproc.ingest.reference_file import load as load_file
 
-    events = load_file(file, int(time.time() * 1000), settings.business_timezone)
+    check = arguments.target_check(settings)
+    events = load_file(file, int(time.time() * 1000), check, settings.business_timezone)
     if out is None:
-        run_async(_publish(broker(settings), events))
+        run_async(publish(broker(settings), events))
     else:
         write(out, events)
     show.note(f"{len(events):,} entries loaded ({_kinds(events)})")
@@ -144,7 +149,8 @@ def _kinds(events: Sequence[bytes]) -> str:
     return ", ".join(f"{count:,} {kind}" for kind, count in counts.items()) or "the file has none"
 
 
-async def _publish(to: Broker, events: Sequence[bytes]) -> None:
+async def publish(to: Broker, events: Sequence[bytes]) -> None:
+    """Publish events; returns when the brokers have them."""
     from streamproc.bus.publish import Publisher, record
 
     async with Publisher(to) as publisher:

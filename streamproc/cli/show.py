@@ -64,8 +64,8 @@ def progress(*, with_total: bool = True) -> Progress:
     return Progress(*columns, TimeElapsedColumn(), console=target, transient=True, disable=not target.is_terminal)
 
 
-def value_rows(rows: Sequence[dict[str, Any]], title: str = "") -> Table:
-    """KPI values as a table."""
+def value_rows(rows: Sequence[dict[str, Any]], title: str = "", against: bool = False) -> Table:
+    """KPI values as a table. `against`: with what they stand against."""
     cells = [
         (
             row["kpi"],
@@ -73,10 +73,20 @@ def value_rows(rows: Sequence[dict[str, Any]], title: str = "") -> Table:
             row["window"] or NOTHING,
             amount(row["value"], row["unit"]),
             f"{row['n']:,}",
+            *(_against(row) if against else ()),
         )
         for row in rows
     ]
-    return table(("KPI", "group", "window", "value", "n"), cells, right=("value", "n"), title=title)
+    numbers = ("previous", "change", "target", "attainment", "pace") if against else ()
+    words = ("trend", "band") if against else ()
+    headings = ("KPI", "group", "window", "value", "n", *numbers, *words)
+    return table(headings, cells, right=("value", "n", *numbers), title=title)
+
+
+def _against(row: dict[str, Any]) -> list[str]:
+    amounts = [amount(row.get(name), unit) for name, unit in (("previous", row["unit"]), ("change", "ratio"))]
+    amounts += [amount(row.get(name), unit) for name, unit in (("target", row["unit"]), ("attainment", "ratio"))]
+    return [*amounts, amount(row.get("pace"), "ratio"), row.get("trend") or NOTHING, row.get("band") or NOTHING]
 
 
 def group_text(group: dict[str, str]) -> str:

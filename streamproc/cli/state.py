@@ -47,7 +47,7 @@ class Source:
     def _of_file(self, file: str, catalogue: Catalogue) -> Groups:
         settings, text = self.settings, self.at or END
         at = None if text == END else arguments.whole_minute_ms(text, "--at", settings.business_timezone)
-        reading = EventLines(reference_of(settings, self.reference))
+        reading = EventLines(reference_of(settings, self.reference), arguments.target_check(settings))
         with show.progress(with_total=size_of(file) is not None) as progress:
             task = progress.add_task("Reading", total=size_of(file))
             with open_input(file) as lines:

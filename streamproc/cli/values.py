@@ -51,6 +51,9 @@ Role = Annotated[
     typer.Option("--view", metavar="ROLE", help="Headline KPIs of a role (`kpis views`), groups side by side."),
 ]
 Follow = Annotated[bool, typer.Option("--follow", help="Go on with changes as they come, until Ctrl-C.")]
+Against = Annotated[
+    bool, typer.Option("--against", help="Beside each value what it stands against: previous, target, pace, band.")
+]
 
 cli = typer.Typer()
 
@@ -59,6 +62,7 @@ cli = typer.Typer()
     epilog=examples(
         "streamproc values --kpi win_ratio --where rep=ann",
         "streamproc values --where company --window 7d --format json",
+        "streamproc values --where company --window month --against",
         "streamproc values --kpi calls --follow",
         "streamproc values --view rep --rep ann",
         "streamproc values --view team_lead --team dach-1 --lang de",
@@ -73,6 +77,7 @@ def values(
     view: Role = None,
     lang: views.Language = views.Lang.EN,
     follow: Follow = False,
+    against: Against = False,
     currency: Currency = None,
     timezone: Timezone = None,
     bootstrap_servers: Bootstrap = None,
@@ -93,7 +98,7 @@ def values(
     )
     if view is None:
         wanted = Wanted(set(arguments.known_kpis(kpi, found)), set(groups), set(arguments.known_windows(window)))
-        show_table = _table
+        show_table = partial(_table, against)
     elif kpi or window:
         raise wrong_use("--view: says which KPIs and windows; leave out --kpi and --window")
     else:
@@ -144,7 +149,7 @@ class Board:
             if last is None:
                 return False
             undefined = {"value": None, "numerator": None, "denominator": None, "n": 0}
-            self.ceased[key] = partition, last[1] | undefined
+            self.ceased[key] = partition, {name: last[1][name] for name in KEYS} | undefined
             return True
         row: Row = json.loads(value)
         if "clock" in row:
@@ -165,7 +170,7 @@ class Board:
         return sorted((self._as_of(*item) for item in found), key=show.row_order)
 
     def _as_of(self, partition: int, row: Row) -> Row:
-        from streamproc.outputs.topics import rfc3339
+        from streamproc.outputs.topics import AGAINST, rfc3339
 
         as_of: str = self.clocks.get(partition) or row["as_of"]
         start_ms = None
@@ -173,7 +178,8 @@ class Board:
             as_of_ms = round(datetime.fromisoformat(as_of).timestamp() * 1000)
             start_ms = self.calendar.window_start(row["window"], as_of_ms)
         start = None if start_ms is None else rfc3339(start_ms)
-        return {name: row[name] for name in KEYS} | {"window_start": start, "as_of": as_of}
+        known = {name: row[name] for name in KEYS} | {name: row[name] for name in AGAINST if name in row}
+        return known | {"window_start": start, "as_of": as_of}
 
 
 async def _read(to: Broker, board: Board, follow: bool, show_rows: Callable[[list[Row], bool], None]) -> None:
@@ -209,8 +215,8 @@ def _print(rows: list[Row], first: bool, output: Format, show_table: ShowTable) 
         show_table(rows)
 
 
-def _table(rows: list[Row]) -> None:
-    show.console().print(show.value_rows(rows, _as_of(rows)))
+def _table(against: bool, rows: list[Row]) -> None:
+    show.console().print(show.value_rows(rows, _as_of(rows), against))
 
 
 def _view_table(view: View, catalogue: Catalogue, groups: list[str], lang: views.Lang, rows: list[Row]) -> None:

@@ -28,7 +28,10 @@ class Stage(NamedTuple):
 
 
 class Reference:
-    """Roster, stages and rates. `currency`: the reporting currency; `stages`: their order where none is defined."""
+    """Roster, stages, rates, targets and thresholds, by the time they hold from.
+
+    `currency`: the reporting currency; `stages`: their order where none is defined.
+    """
 
     def __init__(self, currency: str = "EUR", stages: tuple[str, ...] = ()) -> None:
         self.currency = currency
@@ -37,7 +40,7 @@ class Reference:
         self._teams: dict[str, History[TeamDefined]] = {}
         self._rates: dict[str, History[Decimal]] = {}
         self._stages: dict[str, dict[str, StageDefined]] = {}
-        self.targets = Targets()
+        self.targets, self.thresholds = Targets(), Targets()
         self.version = 0  # grows with everything applied
 
     def apply(self, event: Event) -> None:
@@ -52,8 +55,8 @@ class Reference:
             self._rates.setdefault(data.currency, History()).put(_from(data), Decimal(repr(data.rate)))
         elif isinstance(data, StageDefined):
             self._stages.setdefault(data.pipeline, {})[data.stage] = data
-        elif isinstance(data, Target) and event.type == "target.set":
-            self.targets.put(_from(data), data)
+        elif isinstance(data, Target):
+            (self.targets if event.type == "target.set" else self.thresholds).put(_from(data), data)
 
     def roster(self, rep: str | None, team: str | None, time_ms: int) -> tuple[str | None, str | None]:
         """Team and region at a time: `team` if given, else the rep's; the region of the rep, else of the team."""

@@ -1,4 +1,4 @@
-"""Targets: what a KPI of a group should come to in a window, by the time they hold from."""
+"""Targets and thresholds: what a KPI of a group should come to in a window, by the time they hold from."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def target_key(data: Target) -> Key:
 
 
 class Targets:
-    """All targets set so far. A target without a value ends the one before."""
+    """All targets, or all thresholds, set so far. One without a value (or limit) ends the one before."""
 
     def __init__(self) -> None:
         self._targets: dict[Key, History[Target]] = {}
@@ -28,9 +28,15 @@ class Targets:
     def put(self, from_ms: int, data: Target) -> None:
         self._targets.setdefault(target_key(data), History()).put(from_ms, data)
 
-    def current(self, time_ms: int) -> Iterator[tuple[Key, float]]:
-        """Everything that has a target at a time."""
+    def at(self, time_ms: int) -> Iterator[tuple[Key, Target]]:
+        """The latest of each at a time."""
         for key, history in self._targets.items():
             found = history.at(time_ms)
-            if found is not None and found.value is not None:
+            if found is not None:
+                yield key, found
+
+    def current(self, time_ms: int) -> Iterator[tuple[Key, float]]:
+        """Everything that has a target at a time."""
+        for key, found in self.at(time_ms):
+            if found.value is not None:
                 yield key, found.value

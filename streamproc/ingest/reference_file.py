@@ -1,4 +1,4 @@
-"""Reference file: roster, stages and exchange rates, and later targets, as YAML for people or as canonical events.
+"""Reference file: roster, stages, exchange rates, targets and thresholds, as YAML for people or as canonical events.
 
     reps:       [{rep: ann, name: Ann Lee, team: dach-1, region: DACH, valid_from: 2024-07-01}]
     teams:      [{team: dach-1, name: DACH one, region: DACH}]
@@ -20,11 +20,13 @@ from typing import Any
 import msgspec
 
 from streamproc.codec import Rejection, decode_reference
-from streamproc.events import EVENTS
+from streamproc.event_data import Target
+from streamproc.events import EVENTS, Event, to_ms
 from streamproc.facts.fact import DIMENSIONS
+from streamproc.facts.targets import target_key
 from streamproc.ingest.cells import NumberFormat, TimeFormat, converter, kind_of
-from streamproc.ingest.mapping_file import Checker, MappingErrors, Node, Problem, hint
-from streamproc.windows.calendar import WINDOWS
+from streamproc.ingest.mapping_file import Checker, MappingErrors, Node, Problem
+from streamproc.kpis.limits import TargetCheck
 
 SECTIONS = {
     "reps": "rep.defined",
@@ -40,12 +42,13 @@ SUBJECTS = {
     "teams": ("team", "team"),
     "stages": ("stage", "pipeline", "stage"),
     "rates": ("fx", "currency"),
-    "targets": ("target", "kpi", "group", "window", "period"),
+    "targets": ("target", "kpi", "group", "window"),
     "thresholds": ("threshold", "kpi", "group", "window"),
 }
+_TWICE = "defined in line {line} already; tell them apart by valid_from"
 
 
-def load(path: Path | str, now_ms: int, zone: str = "UTC") -> list[bytes]:
+def load(path: Path | str, now_ms: int, targets: TargetCheck, zone: str = "UTC") -> list[bytes]:
     """The file as events of `sales.reference`, one JSON text each.
 
     `.ndjson` and `.jsonl` files hold such events already; anything else is YAML. `now_ms` becomes the time of the
@@ -54,20 +57,51 @@ def load(path: Path | str, now_ms: int, zone: str = "UTC") -> list[bytes]:
     """
     path = Path(path)
     if path.suffix in (".ndjson", ".jsonl"):
-        return _events(path)
+        return _events(path, targets)
     check = Checker(path)
-    made = _Loader(check, datetime.fromtimestamp(now_ms / 1000, UTC), zone).events(check.root(", ".join(SECTIONS)))
+    made = _Loader(check, datetime.fromtimestamp(now_ms / 1000, UTC), targets, zone).events(
+        check.root(", ".join(SECTIONS))
+    )
     check.finish()
     return made
 
 
-def _events(path: Path) -> list[bytes]:
+def reference_event(section: str, data: dict[str, Any], now_ms: int, source: str) -> bytes:
+    """One entry of a section as an event. `data` has the fields of the event's struct."""
+    return _event(section, data, datetime.fromtimestamp(now_ms / 1000, UTC), source)
+
+
+def _event(section: str, data: dict[str, Any], time: datetime, source: str) -> bytes:
+    row = EVENTS[SECTIONS[section]]
+    subject = _subject(section, msgspec.convert(data, row.data))
+    event_id = f"{subject}@{_since(data.get('valid_from'))}"
+    body = {"id": event_id, "source": source, "type": row.name, "time": time, "subject": subject}
+    return msgspec.json.encode({"specversion": "1.0", **body, "data": data})
+
+
+def _events(path: Path, targets: TargetCheck) -> list[bytes]:
     lines = [(number, line.strip()) for number, line in enumerate(path.read_bytes().splitlines(), 1) if line.strip()]
-    found = [(number, decode_reference(line)) for number, line in lines]
-    problems = [Problem("", event.error, number) for number, event in found if isinstance(event, Rejection)]
+    problems: list[Problem] = []
+    seen: dict[tuple[Any, ...], int] = {}
+    for number, line in lines:
+        found = decode_reference(line)
+        if isinstance(found, Rejection):
+            problems.append(Problem("", found.error, number))
+            continue
+        if wrong := targets.wrong(found):
+            problems.append(Problem("", wrong, number))
+        first = seen.setdefault(_overlap(found), number) if isinstance(found.data, Target) else number
+        if first != number:
+            problems.append(Problem("", _TWICE.format(line=first), number))
     if problems:
         raise MappingErrors(path, problems)
     return [line for _, line in lines]
+
+
+def _overlap(event: Event) -> tuple[Any, ...]:
+    """What two targets, or two thresholds, of a file may not have in common."""
+    valid_from = event.data.valid_from
+    return event.type, target_key(event.data), None if valid_from is None else to_ms(valid_from)
 
 
 @dataclass
@@ -76,8 +110,9 @@ class _Loader:
 
     check: Checker
     time: datetime
+    targets: TargetCheck
     zone: str
-    lines: dict[str, int] = field(default_factory=dict)  # where each id was given
+    lines: dict[tuple[str, int | None], int] = field(default_factory=dict)  # where each was given, by its time
 
     def events(self, root: Node) -> list[bytes]:
         top = self.check.keys(root, ("source", *SECTIONS))
@@ -99,13 +134,16 @@ class _Loader:
         data = {name: self._value(entry, fields[name].type) for name, entry in given.items()}
         if len(self.check.problems) > problems:
             return None
-        subject = _subject(section, msgspec.to_builtins(msgspec.convert(data, row.data)))
-        event_id = f"{subject}@{_since(data.get('valid_from'))}"
-        if event_id in self.lines:
-            self.check.fail(node, f"defined in line {self.lines[event_id]} already; tell them apart by valid_from")
-        self.lines[event_id] = node.line
-        body = {"id": event_id, "source": source, "type": row.name, "time": self.time, "subject": subject}
-        return msgspec.json.encode({"specversion": "1.0", **body, "data": data})
+        struct = msgspec.convert(data, row.data)
+        if isinstance(struct, Target):
+            for name, wrong in self.targets.problems(row.name, struct):
+                self.check.fail(node.of(name), wrong)
+        valid_from = data.get("valid_from")
+        place = _subject(section, struct), None if valid_from is None else to_ms(valid_from)
+        if place in self.lines:
+            self.check.fail(node, _TWICE.format(line=self.lines[place]))
+        self.lines[place] = node.line
+        return _event(section, data, self.time, source)
 
     def _value(self, node: Node, annotation: Any) -> Any:
         kind = kind_of(annotation)
@@ -123,8 +161,6 @@ class _Loader:
         except ValueError as error:
             self.check.fail(node, f"{error}, found '{text}'")
             return None
-        if node.place.endswith(".window") and value not in WINDOWS:
-            self.check.fail(node, f"unknown window '{value}'{hint(text, WINDOWS)}; expected {', '.join(WINDOWS)}")
         return value
 
     def _group(self, node: Node) -> dict[str, str]:
@@ -139,9 +175,11 @@ def _since(valid_from: Any) -> str:
     return valid_from.isoformat() if valid_from is not None else "always"
 
 
-def _subject(section: str, data: dict[str, Any]) -> str:
+def _subject(section: str, data: Any) -> str:
+    """What an entry is of: the topic keeps the latest of a subject and time."""
     family, *names = SUBJECTS[section]
+    if isinstance(data, Target):  # the period `month` and the window `month` are the same
+        return "/".join([family, *filter(None, target_key(data))])
     defaults = {"pipeline": "default"}
-    values = [data.get(name, defaults.get(name)) for name in names]
-    parts = [",".join(f"{k}={v}" for k, v in value.items()) if isinstance(value, dict) else value for value in values]
-    return "/".join([family, *filter(None, parts)])
+    values = [getattr(data, name) or defaults.get(name) for name in names]
+    return "/".join([family, *filter(None, values)])

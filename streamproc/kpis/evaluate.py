@@ -30,6 +30,8 @@ class Evaluator:
         self.slices = slices
         self.reference = reference
         self.latest: dict[Series, Parts] = {}
+        self.watched: frozenset[str] = frozenset()  # names of KPIs that are compared with the previous window
+        self.touched: set[Series] = set()  # series of those that are as they were, but perhaps not what was before
         self._reps: Mapping[str, int] = {}  # headcounts at the clock
         self._targets: dict[Key, float] = {}  # those that hold at the clock
         self._again: set[tuple[str, str]] = set()  # (KPI, group) whose reference data or length of window changed
@@ -73,6 +75,11 @@ class Evaluator:
         changes.windows.clear()
         return values, ceased
 
+    def unchanged(self, values: list[KpiValue], changed: list[KpiValue]) -> list[KpiValue]:
+        """Those of earlier values that still hold: none of the changed ones, and of series that have not ceased."""
+        again = {series_of(value) for value in changed} if values else set()
+        return [value for value in values if (series := series_of(value)) in self.latest and series not in again]
+
     def value(self, series: Series, parts: Parts) -> KpiValue:
         """A series' value as of the clock."""
         as_of = self.slices.clock_ms
@@ -109,6 +116,8 @@ class Evaluator:
         if parts != self.latest.get(series):
             self.latest[series] = parts
             values.append(self.value(series, parts))
+        elif kpi.name in self.watched:
+            self.touched.add(series)
 
     def _totals(self, kpi: Kpi, group: str, window: str | None) -> Totals:
         levels = self.slices.levels(group)
@@ -123,6 +132,11 @@ class Evaluator:
             self._reps.get(group, 0),
             self._targets.get((kpi.target_of, group, window)) if kpi.target_of else None,
         )
+
+
+def series_of(value: KpiValue) -> Series:
+    """The series that a value is of."""
+    return Series(value.kpi, value.group, value.window)
 
 
 def _has_group(kpi: Kpi, group: str) -> bool:

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 from msgspec import Struct
 
+from streamproc.kpis.against import Against
 from streamproc.windows.aggregates import THRESHOLDS_S, Durations
 from streamproc.windows.aggregates import Distinct as Sketch
 
@@ -56,6 +57,7 @@ class KpiValue(Struct, frozen=True, kw_only=True):
     window_start_ms: int | None
     as_of_ms: int
     buckets: tuple[int, ...] | None = None
+    against: Against | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

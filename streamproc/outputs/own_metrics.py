@@ -86,6 +86,9 @@ class OwnMetrics:
         self.anomalies_total = counter("anomalies_total", "Events that contradict an entity's life.", "kind")
         self.orphans_total = counter("orphans_total", "Entities whose first event never came.")
         self.shed_total = counter("shed_total", "What was forgotten or not taken because of a cap.", "what")
+        self.reference_ignored_total = counter(
+            "reference_ignored_total", "Records of reference data that cannot be used."
+        )
         self.misrouted_total = counter("misrouted_total", "Records in the wrong partition for their key.", "topic")
 
     def _durations(self) -> None:

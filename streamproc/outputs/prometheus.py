@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterable, Iterator
-from math import isfinite
 from typing import NamedTuple
 
 from prometheus_client.utils import floatToGoString
 
 from streamproc.kpis.kpi import Catalogue, Derived, Growth, Kpi, KpiValue, Mean, MeanDuration, Ratio, WithinDuration
+from streamproc.outputs.gauge import Gauge, escape, head
+from streamproc.outputs.judged_metrics import JudgedExposition, Period
 from streamproc.windows.aggregates import THRESHOLDS_S
 
 Key = tuple[str, str, str | None]  # KPI, group, window
@@ -38,27 +39,6 @@ class RepInfo(NamedTuple):
     sales_region: str
 
 
-class _Gauge:
-    """A family of gauges: per series its line."""
-
-    def __init__(self, name: str, text: str) -> None:
-        self.name = name
-        self.lines: dict[Key, str] = {}
-        self._heads = (_head(name, text, "gauge", quote=False), _head(name, text, "gauge", quote=True))
-
-    def put(self, key: Key, labels: str, number: float | int | None) -> None:
-        if number is None or not isfinite(number):
-            self.lines.pop(key, None)  # undefined: no sample, never NaN (it poisons every aggregation)
-        else:
-            self.lines[key] = f"{self.name}{{{labels}}} {number}\n"
-
-    def count(self) -> int:
-        return len(self.lines)
-
-    def text(self, openmetrics: bool) -> str:
-        return self._heads[openmetrics] + "".join(self.lines.values())
-
-
 class _GaugeHistogram:
     """A family of gauge histograms: per series its buckets, its count and its sum.
 
@@ -69,11 +49,11 @@ class _GaugeHistogram:
     def __init__(self, name: str, text: str) -> None:
         self.name = name
         self.lines: dict[Key, tuple[str, str, str]] = {}
-        self._head = _head(name, text, "gaugehistogram", quote=True)
+        self._head = head(name, text, "gaugehistogram", quote=True)
         self._text_heads = (
-            _head(name, text, "histogram", quote=False),
-            _head(f"{name}_gcount", text, "gauge", quote=False),
-            _head(f"{name}_gsum", text, "gauge", quote=False),
+            head(name, text, "histogram", quote=False),
+            head(f"{name}_gcount", text, "gauge", quote=False),
+            head(f"{name}_gsum", text, "gauge", quote=False),
         )
 
     def put(self, key: Key, labels: str, value: KpiValue) -> None:
@@ -107,19 +87,19 @@ class _Block:
         name = f"kpi_{kpi.name}"
         text = f"{kpi.means} Formula: {kpi.formula}. Events: {', '.join(kpi.events)}."
         self.kpi = kpi
-        self.value = _Gauge(name, text)
-        self.parts: tuple[_Gauge, _Gauge] | None = None
+        self.value = Gauge(name, text)
+        self.parts: tuple[Gauge, Gauge] | None = None
         self.durations: _GaugeHistogram | None = None
         if isinstance(kpi, Ratio | Mean | Growth | WithinDuration | Derived):
             self.parts = (
-                _Gauge(f"{name}_numerator", f"Numerator of {name}. {text}"),
-                _Gauge(f"{name}_denominator", f"Denominator of {name}. {text}"),
+                Gauge(f"{name}_numerator", f"Numerator of {name}. {text}"),
+                Gauge(f"{name}_denominator", f"Denominator of {name}. {text}"),
             )
         elif isinstance(kpi, MeanDuration):
             family = f"{name.removesuffix('_seconds')}_duration_seconds"
             self.durations = _GaugeHistogram(family, f"Durations behind {name}. {text}")
 
-    def families(self) -> Iterator[_Gauge | _GaugeHistogram]:
+    def families(self) -> Iterator[Gauge | _GaugeHistogram]:
         yield self.value
         if self.parts:
             yield from self.parts
@@ -181,6 +161,8 @@ class KpiExposition:
         self._changes: dict[Key, KpiValue | None] = {}
         self._scrapes = 0
         self._roster: list[RepInfo] = []
+        self._periods: dict[int, dict[str, Period]] = {}  # by task: of a worker without any they would stand still
+        self._judged = JudgedExposition()
         self._scrape_lock = threading.Lock()
         self._labels: dict[Key, str] = {}  # of the series with lines
 
@@ -193,6 +175,7 @@ class KpiExposition:
         """Number of series by metric family in the last page; families without any are left out."""
         with self._scrape_lock:
             found = {family.name: family.count() for block in self._blocks.values() for family in block.families()}
+            found |= self._judged.counts()
         found["kpi_rep_info"] = len(self._roster)
         return {name: count for name, count in found.items() if count}
 
@@ -223,8 +206,14 @@ class KpiExposition:
     def drop_owner(self, owner: int) -> None:
         """Forget all series of a task, at once: its partition has been revoked."""
         with self._lock:
+            self._periods.pop(owner, None)
             for key in tuple(self._owned.get(owner, ())):
                 self._forget(key)
+
+    def set_periods(self, periods: dict[str, Period], owner: int = 0) -> None:
+        """Replace what is shown of calendar periods, as of a task's clock."""
+        with self._lock:
+            self._periods[owner] = periods
 
     def set_roster(self, rows: Iterable[RepInfo]) -> None:
         """Replace the roster behind `kpi_rep_info`; of rows for the same rep the last counts."""
@@ -238,7 +227,7 @@ class KpiExposition:
             with self._lock:
                 changes, self._changes = self._changes, {}
                 self._scrapes += 1
-                roster = self._roster
+                roster, periods = self._roster, dict(self._periods)
             try:
                 self._write(changes)
             except Exception:
@@ -248,6 +237,7 @@ class KpiExposition:
                 raise
             families = [family for block in self._blocks.values() for family in block.families() if family.lines]
             # Encoded by family: a non-ASCII label then widens only its own family's text, not the page.
+            families += self._judged.families(periods)
             pages = [family.text(openmetrics).encode() for family in families]
         pages.append((_roster_text(roster, openmetrics) + EOF * openmetrics).encode())
         return b"".join(pages)
@@ -257,12 +247,14 @@ class KpiExposition:
             block = self._blocks[key[0]]
             if value is None:
                 block.remove(key)
+                self._judged.remove(key)
                 self._labels.pop(key, None)
                 continue
             labels = self._labels.get(key)
             if labels is None:
                 labels = self._labels[key] = _labels(value.group, value.window)
             block.put(key, labels, value)
+            self._judged.put(key, labels, value)
 
     def _admit(self, key: Key, owner: int) -> _Series | None:
         name, group, _ = key
@@ -299,7 +291,7 @@ class KpiExposition:
             del self._owned[series.owner]
 
     def _check_names(self) -> None:
-        seen = {"kpi_rep", "kpi_rep_info"}
+        seen = {"kpi_rep", "kpi_rep_info", *JudgedExposition().names}
         for block in self._blocks.values():
             for family in block.families():
                 if family.name in seen:
@@ -315,20 +307,10 @@ def _labels(group: str, window: str | None) -> str:
     scope, _, member = group.partition("=")
     pairs = [f'scope="{scope or SCOPE_COMPANY}"']
     if scope:
-        pairs.append(f'{_LABELS.get(scope, scope)}="{_escape(member)}"')
+        pairs.append(f'{_LABELS.get(scope, scope)}="{escape(member)}"')
     if window is not None:
-        pairs.append(f'window="{_escape(window)}"')
+        pairs.append(f'window="{escape(window)}"')
     return ",".join(pairs)
-
-
-def _escape(text: str) -> str:
-    return text.replace("\\", r"\\").replace("\n", r"\n").replace('"', r"\"")
-
-
-def _head(name: str, text: str, kind: str, *, quote: bool) -> str:
-    """HELP and TYPE lines. OpenMetrics escapes quotes in help texts (`quote`), text 0.0.4 does not."""
-    escaped = _escape(text) if quote else text.replace("\\", r"\\").replace("\n", r"\n")
-    return f"# HELP {name} {escaped}\n# TYPE {name} {kind}\n"
 
 
 def _roster_text(roster: list[RepInfo], openmetrics: bool) -> str:
@@ -337,8 +319,8 @@ def _roster_text(roster: list[RepInfo], openmetrics: bool) -> str:
     text = "Who a rep is: name, team and sales region; join it by rep. Events: rep.defined, team.defined."
     name, kind = ("kpi_rep", "info") if openmetrics else ("kpi_rep_info", "gauge")
     lines = [
-        f'kpi_rep_info{{rep="{_escape(row.rep)}",rep_name="{_escape(row.rep_name)}",team="{_escape(row.team)}",'
-        f'sales_region="{_escape(row.sales_region)}"}} 1\n'
+        f'kpi_rep_info{{rep="{escape(row.rep)}",rep_name="{escape(row.rep_name)}",team="{escape(row.team)}",'
+        f'sales_region="{escape(row.sales_region)}"}} 1\n'
         for row in roster
     ]
-    return _head(name, text, kind, quote=openmetrics) + "".join(lines)
+    return head(name, text, kind, quote=openmetrics) + "".join(lines)

@@ -10,6 +10,10 @@ import orjson
 from streamproc.kpis.evaluate import Series
 from streamproc.kpis.kpi import KpiValue
 
+# What a value stands against, in the order of its record; what is undefined is left out.
+AGAINST = (
+    "previous", "change", "target", "attainment", "pace", "elapsed", "benchmark", "band", "trend", "test",
+)  # fmt: skip
 CLOCK_KEY = "clock"  # key prefix of the record that says how far a task's values have come
 
 
@@ -35,6 +39,8 @@ def value_row(value: KpiValue) -> dict[str, Any]:
     }
     if value.buckets is not None:
         row["buckets"] = value.buckets
+    if value.against is not None:
+        row |= {name: found for name in AGAINST if (found := getattr(value.against, name)) not in (None, "none")}
     return row
 
 

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from cli.samples import call, event
 from streamproc.bus.publish import Unroutable, record
 from streamproc.bus.record_batches import murmur2, partition_of
+from streamproc.cli.show import NOTHING, value_rows
 from streamproc.cli.values import KEYS, Board, Wanted
 from streamproc.events import MAX_EVENT_BYTES
 from streamproc.kpis.kpi import KpiValue
@@ -124,3 +125,26 @@ def test_what_only_the_worker_can_judge_is_sent_all_the_same() -> None:
 def test_a_line_that_belongs_nowhere_says_why(line: bytes, says: str) -> None:
     with pytest.raises(Unroutable, match=says):
         record(line)
+
+
+def test_what_a_value_stands_against_is_shown_where_it_is_known() -> None:
+    folded = board()
+    known = {"target": 10, "attainment": 0.3, "band": "critical", "previous": 2}
+    folded.take(0, b"a", orjson.dumps({**orjson.loads(value()), **known, "limit": 1}))
+    folded.take(0, b"b", value("7d"))
+    first, second = folded.rows()
+    assert {name: first[name] for name in first if name not in KEYS} == known
+    assert tuple(second) == KEYS
+    table = value_rows([first, second], against=True)
+    cells = {str(column.header): list(column.cells) for column in table.columns}
+    assert [cells[name] for name in ("target", "attainment", "previous", "band", "pace")] == [
+        ["10", NOTHING], ["30.0 %", NOTHING], ["2", NOTHING], ["critical", NOTHING], [NOTHING, NOTHING],
+    ]  # fmt: skip
+    assert "target" not in [str(column.header) for column in value_rows([first]).columns]
+
+
+def test_a_series_that_has_ceased_stands_against_nothing() -> None:
+    folded = board()
+    folded.take(0, b"a", orjson.dumps({**orjson.loads(value()), "target": 10}))
+    folded.take(0, b"a", None)
+    assert tuple(folded.rows([b"a"])[0]) == KEYS

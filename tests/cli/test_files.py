@@ -11,6 +11,8 @@ from streamproc.codec import Rejection, decode, decode_reference
 from streamproc.events import EVENTS, REFERENCE
 from streamproc.ingest.reference_file import load
 from streamproc.kpis.catalogue import catalogue
+from streamproc.kpis.catalogue.judgement import judgements
+from streamproc.kpis.limits import TargetCheck
 
 MAPPING = """
 id: Nr
@@ -105,7 +107,7 @@ def test_mistakes_in_a_mapping_are_all_told(run: Run, export: tuple[Path, Path])
 def reference(tmp_path: Path, text: str, zone: str = "UTC") -> list[bytes]:
     path = tmp_path / "reference.yaml"
     path.write_text(text)
-    return load(path, 0, zone)
+    return load(path, 0, TargetCheck(catalogue(), judgements()), zone)
 
 
 def test_all_kinds_of_reference_data_become_events(tmp_path: Path) -> None:
@@ -116,7 +118,7 @@ def test_all_kinds_of_reference_data_become_events(tmp_path: Path) -> None:
         teams: [{team: south, region: DACH}]
         stages: [{stage: Qualified, order: 2, probability: 0.3, qualified: yes}]
         rates: [{currency: NOK, rate: 0.09}]
-        targets: [{kpi: revenue_eur, group: {rep: ann}, period: 2024-Q1, value: 1000}]
+        targets: [{kpi: revenue_eur, group: {rep: ann}, period: quarter, value: 1000}]
         thresholds: [{kpi: win_ratio, window: 30d, warning: 0.2, min_samples: 10}]
         """,
     )
@@ -127,10 +129,10 @@ def test_all_kinds_of_reference_data_become_events(tmp_path: Path) -> None:
         "team/south": {"team": "south", "region": "DACH"},
         "stage/default/Qualified": {"stage": "Qualified", "order": 2, "probability": 0.3, "qualified": True},
         "fx/NOK": {"currency": "NOK", "rate": 0.09},
-        "target/revenue_eur/rep=ann/2024-Q1": {
+        "target/revenue_eur/rep=ann/quarter": {
             "kpi": "revenue_eur",
             "group": {"rep": "ann"},
-            "period": "2024-Q1",
+            "period": "quarter",
             "value": 1000,
         },
         "threshold/win_ratio/30d": {"kpi": "win_ratio", "window": "30d", "warning": 0.2, "min_samples": 10},
@@ -167,8 +169,14 @@ def test_versions_of_one_rep_have_keys_of_their_own(tmp_path: Path) -> None:
         ("reps: [{rep: ann, valid_from: soon}]", "expected an ISO 8601 time"),
         ("rates: [{currency: USD, rate: 0}]", "'0' will not do: Expected `float` > 0.0"),
         ("reps: [{rep: ann}, {rep: ann, team: x}]", "defined in line 1 already; tell them apart by valid_from"),
-        ("targets: [{kpi: x, group: {team: a, rep: b}}]", "expected one dimension"),
-        ("targets: [{kpi: x, window: 31d}]", "unknown window '31d' (did you mean '30d'?)"),
+        ("targets: [{kpi: calls, group: {team: a, rep: b}}]", "expected one dimension"),
+        ("targets: [{kpi: calls, window: 31d}]", "targets[0].window: unknown window '31d' (did you mean '30d'?)"),
+        ("targets: [{kpi: cals, window: 30d}]", "targets[0].kpi: unknown KPI 'cals' (did you mean 'calls'?)"),
+        ("targets: [{kpi: calls, period: day}, {kpi: calls, window: today}]", "targets[1]: defined in line 1 already"),
+        (
+            "thresholds: [{kpi: calls, window: 7d, warning: 1, critical: 2}]",
+            "thresholds[0].critical: 2 with warning 1: higher is better, so expected critical below it",
+        ),
         ("", "is empty; expected reps, teams, stages, rates, targets, thresholds"),
         ("reps: [", "not YAML"),
     ],

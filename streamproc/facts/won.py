@@ -1,0 +1,35 @@
+"""Deals won, to be celebrated: what `kpi.events` tells of each new event of the kind while it is news."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from streamproc.event_data import DealWon
+from streamproc.events import Event
+from streamproc.facts.reference import Reference
+
+NEWS_MS = 86_400_000  # an event older than a day is no news
+
+
+class Won(NamedTuple):
+    """A deal won, as its event tells: what it does not say is None. `source` and `id` are the event's."""
+
+    source: str
+    id: str
+    deal: str
+    rep: str | None
+    team: str | None
+    region: str | None
+    amount: float | None
+    currency: str | None
+    time_ms: int
+
+
+def won(event: Event, reference: Reference, now_ms: int) -> Won | None:
+    """What is to be told of an event at a time of the wall clock, if anything."""
+    data, time_ms = event.data, event.time_ms
+    if not isinstance(data, DealWon) or time_ms < now_ms - NEWS_MS:
+        return None
+    team, region = reference.roster(data.rep, data.team, time_ms)
+    place = team, data.region or region
+    return Won(event.source, event.id, data.deal, data.rep, *place, data.amount, data.currency, time_ms)
