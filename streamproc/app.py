@@ -32,12 +32,13 @@ from streamproc.bus.topics import describe, partials_topic, table
 from streamproc.events import EVENT_TOPICS
 from streamproc.facts.reference import Reference
 from streamproc.facts.reject_limit import TooManyRejected
-from streamproc.kpis.catalogue import catalogue
+from streamproc.ingest.kpis_file import full_catalogue
+from streamproc.kpis.fed import BackfillNeeded, StateVersionError
 from streamproc.kpis.kpi import Catalogue
 from streamproc.outputs.http import Access, MetricsServer
 from streamproc.outputs.own_metrics import OwnMetrics
 from streamproc.outputs.prometheus import KpiExposition, RepInfo
-from streamproc.pipeline import FactsStage, KpisStage, StateVersionError
+from streamproc.pipeline import FactsStage, KpisStage
 from streamproc.settings import Settings, Stage
 from streamproc.windows.calendar import Calendar
 
@@ -45,7 +46,8 @@ log = logging.getLogger(__name__)
 
 QUEUE_BATCHES = 8  # fetched batches that wait for the agent; beyond that fetching pauses
 FORCED_END_S = 30.0  # after the wish to end; less than what supervisors wait before SIGKILL
-NEEDS_PERSON = (OffsetsLost, StateVersionError, TooManyRejected)  # failures after which starting again does not help
+# Failures after which starting again does not help.
+NEEDS_PERSON = (OffsetsLost, StateVersionError, BackfillNeeded, TooManyRejected)
 HUNG_S = 60.0  # a loop of checkpoints that has not come round for so long is not alive
 
 
@@ -59,7 +61,7 @@ class Worker:
     def __init__(self, settings: Settings, stage: Stage) -> None:
         self.settings = settings
         self.stage = stage
-        self.catalogue = catalogue(settings.currency)
+        self.catalogue = full_catalogue(settings.currency, settings.kpis_file)
         self.reference = Reference(settings.currency, tuple(settings.stages))
         self.metrics = OwnMetrics(stage, __version__, _catalogue_version(self.catalogue))
         self.exposition = KpiExposition(self.catalogue, settings.max_series)
@@ -208,8 +210,7 @@ def _end_by_force(stopped: asyncio.Event) -> threading.Timer:
 async def run_worker(settings: Settings, stage: Stage) -> int:
     """Run a worker until SIGTERM or SIGINT; returns the exit code, 1 after a failure (then a restart is safe).
 
-    Raises OffsetsLost, StateVersionError and TooManyRejected, which need a person, and BrokerUnavailable and
-    TopicsMissing.
+    Raises those of NEEDS_PERSON, and BrokerUnavailable, TopicsMissing and OwnKpiErrors.
     """
     stopped = asyncio.Event()
     loop = asyncio.get_running_loop()

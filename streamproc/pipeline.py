@@ -25,14 +25,13 @@ from streamproc.facts.reject_limit import RejectLimit
 from streamproc.facts.seen import Arrived, Seen
 from streamproc.facts.sums import Sums
 from streamproc.kpis.evaluate import Evaluator, Series
+from streamproc.kpis.fed import Fed
 from streamproc.kpis.kpi import Catalogue, KpiValue
 from streamproc.windows.aggregates import load
 from streamproc.windows.calendar import DAY_MS, MINUTE_MS, Calendar, next_minute
 from streamproc.windows.slices import SliceKey, Slices
 
 CLOCK = "clock"  # key of the clock record in `kpi.partials` and in both changelogs
-VERSION = "version"  # key of the record of the state's version in both changelogs
-STATE_VERSION = 2  # 1 (no such record): release 0.1.0. Read: all up to this one. Raise it with any change of the state
 MAX_AGE_MS = 800 * DAY_MS
 NEVER_SHED = ("", "team", "region")  # groups of the company, and of dimensions that only grow with it
 
@@ -41,18 +40,6 @@ _unpack: Any = msgspec.msgpack.Decoder().decode
 _partial = msgspec.msgpack.Decoder(list[tuple[int, dict[str, Any], dict[str, Any]]]).decode
 
 State = list[tuple[str, bytes | None]]  # changelog records; None deletes
-
-
-class StateVersionError(RuntimeError):
-    """The changelog was written by a later release than this one."""
-
-    def __init__(self, version: int) -> None:
-        super().__init__(
-            f"the state in the changelog is of version {version}, this release reads versions up to {STATE_VERSION}: "
-            "start the release that wrote it (or a later one), or start this one under a new app id "
-            "(STREAMPROC_APP) to rebuild everything from the topics"
-        )
-        self.version = version
 
 
 class Record(Protocol):
@@ -131,7 +118,7 @@ class FactsStage:
         self.lateness_ms = 0  # largest of the last batch: arrival after happening
         self._clocked = -1
         self._arrival_ms = -1
-        self._version = 0  # of the state in the changelog
+        self._fed = Fed(catalogue)
 
     def on_batch(self, records: Sequence[Record], now_ms: int | None) -> None:
         """Take records of one topic partition. `now_ms` is the wall clock, None with the event clock.
@@ -174,17 +161,16 @@ class FactsStage:
         if partials or self.max_event_ms > self._clocked:
             clock = _pack((self.max_event_ms, self._oldest))
             state.append((CLOCK, _pack(self.max_event_ms)))
-        if state and self._version != STATE_VERSION:
-            state.append((VERSION, _pack(STATE_VERSION)))
-            self._version = STATE_VERSION
+        if state:
+            state += self._fed.take()
         cut = FactsCut(state, partials, self._derived, self._rejected, clock, self._counts)
         self._derived, self._rejected, self._forgotten, self._counts = [], [], [], Counter()
         self._oldest, self._clocked = None, self.max_event_ms
         return cut
 
     def restore(self, state: Mapping[str, bytes]) -> None:
-        """Take over the state that a predecessor wrote to the changelog. Raises StateVersionError."""
-        self._version = _version(state)
+        """Take over the state that a predecessor wrote to the changelog. Raises StateVersionError, BackfillNeeded."""
+        self._fed.restore(state)
         kinds: dict[str, dict[str, bytes]] = {"entity": {}, "seen": {}}
         for key, value in state.items():
             kind, _, name = key.partition("/")
@@ -281,7 +267,7 @@ class KpisStage:
         self._clocked = 0
         self._oldest: Arrival | None = None
         self._shed = 0
-        self._version = 0  # of the state in the changelog
+        self._fed = Fed(self.catalogue)
 
     def on_batch(self, records: Iterable[Record]) -> None:
         """Add partial sums. Facts at or after the clock are held until it reaches them.
@@ -315,16 +301,14 @@ class KpisStage:
         if not (state or values or ceased or self._shed or clock_ms > self._clocked):
             return None
         state.append((CLOCK, _pack((clock_ms, self.event_clock_ms))))
-        if self._version != STATE_VERSION:
-            state.append((VERSION, _pack(STATE_VERSION)))
-            self._version = STATE_VERSION
+        state += self._fed.take()
         cut = KpisCut(state, values, ceased, clock_ms, self._oldest, self._shed)
         self._clocked, self._oldest, self._shed = clock_ms, None, 0
         return cut
 
     def restore(self, state: Mapping[str, bytes]) -> None:
-        """Take over the state that a predecessor wrote to the changelog. Raises StateVersionError."""
-        self._version = _version(state)
+        """Take over the state that a predecessor wrote to the changelog. Raises StateVersionError, BackfillNeeded."""
+        self._fed.restore(state)
         if CLOCK not in state:
             return
         clock_ms, self.event_clock_ms = _unpack(state[CLOCK])
@@ -352,16 +336,6 @@ class KpisStage:
         self.event_clock_ms = max(self.event_clock_ms, next_minute(event_ms))
         if oldest is not None and (self._oldest is None or oldest[0] < self._oldest.arrival_ms):
             self._oldest = Arrival(*oldest)
-
-
-def _version(state: Mapping[str, bytes]) -> int:
-    """Version of a state, 0 of an empty one. Raises StateVersionError where it is later than what is known here."""
-    if not state:
-        return 0
-    version: int = _unpack(state[VERSION]) if VERSION in state else 1
-    if version > STATE_VERSION:
-        raise StateVersionError(version)
-    return version
 
 
 def _slice_key(key: SliceKey) -> str:

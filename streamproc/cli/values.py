@@ -16,10 +16,12 @@ from streamproc.cli.options import (
     Currency,
     Format,
     Kpis,
+    KpisFile,
     Output,
     Timezone,
     Windows,
     broker,
+    catalogue_of,
     examples,
     make_settings,
     run_async,
@@ -53,18 +55,20 @@ def values(
     window: Windows = None,
     follow: Annotated[bool, typer.Option("--follow", help="Go on with changes as they come, until Ctrl-C.")] = False,
     currency: Currency = None,
+    kpis: KpisFile = None,
     timezone: Timezone = None,
     bootstrap_servers: Bootstrap = None,
     output: Output = Format.TABLE,
 ) -> None:
     """KPI values as the workers last published them."""
-    settings = make_settings(bootstrap_servers=bootstrap_servers, currency=currency, business_timezone=timezone)
+    settings = make_settings(
+        bootstrap_servers=bootstrap_servers, currency=currency, kpis_file=kpis, business_timezone=timezone
+    )
     set_up_logging()
-    from streamproc.kpis.catalogue import catalogue
     from streamproc.windows.calendar import Calendar
 
     wanted = Wanted(
-        set(arguments.known_kpis(kpi, catalogue(settings.currency))),
+        set(arguments.known_kpis(kpi, catalogue_of(settings))),
         set(arguments.groups(where)),
         set(arguments.known_windows(window)),
     )
