@@ -26,7 +26,7 @@ from streamproc.bus.connection import Broker
 from streamproc.bus.embedded import EmbeddedKafka
 from streamproc.bus.follow import read
 from streamproc.bus.publish import Publisher
-from streamproc.bus.stages import VALUES
+from streamproc.bus.task import VALUES
 from streamproc.bus.topics import create, table
 from streamproc.demo_table import Wall
 from streamproc.events import REFERENCE

@@ -118,6 +118,9 @@ class FactsStage:
         self.lateness_ms = 0  # largest of the last batch: arrival after happening
         self._clocked = -1
         self._arrival_ms = -1
+        # By topic, the offset up to which another application has derived events and told of refused records.
+        self.derived_until: Mapping[str, int] = {}
+        self.refused_until: Mapping[str, int] = {}
         self._fed = Fed(catalogue)
 
     def on_batch(self, records: Sequence[Record], now_ms: int | None) -> None:
@@ -203,7 +206,7 @@ class FactsStage:
             self._oldest = Arrival(record.timestamp, time_ms)
         for fact in event_facts(event, time_ms, self.reference):
             self._emit(fact, 1)
-        if (derived := derive(event)) is not None:
+        if record.offset >= self.derived_until.get(record.topic, 0) and (derived := derive(event)) is not None:
             self._derived.append(derived)
         self.entities.apply(event, time_ms, record.timestamp)
 
@@ -232,6 +235,8 @@ class FactsStage:
     def _reject(self, record: Record, wrong: Rejection) -> None:
         self._counts["rejected", record.topic, wrong.reason] += 1
         self.limit.rejected(record.topic, record.partition, wrong.reason)
+        if record.offset < self.refused_until.get(record.topic, 0):
+            return
         headers = {
             "reason": wrong.reason,
             "error": wrong.error,

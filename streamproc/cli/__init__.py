@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from streamproc import __version__
-from streamproc.cli import backtest, doctor, feed, kpis, load, run, topics, values
+from streamproc.cli import backfill, backtest, doctor, feed, kpis, load, run, topics, values
 from streamproc.cli.errors import INTERRUPTED, explain
 from streamproc.cli.options import examples
 
@@ -27,6 +27,7 @@ app = typer.Typer(
     ),
 )
 app.add_typer(run.cli)
+app.add_typer(backfill.cli)
 app.add_typer(topics.topics, name="topics")
 app.add_typer(feed.cli)
 app.add_typer(load.import_, name="import")

@@ -16,7 +16,7 @@ NEEDS_PERSON = 3  # a worker stopped, and starting it again gives the same until
 INTERRUPTED = 130
 # Those that keep a worker from starting at all.
 _REFUSALS = ("BrokerUnavailable", "TopicsMissing", "ListenError", "SecurityError", "OwnKpiErrors")
-_NEEDS_PERSON = ("OffsetsLost", "TooManyRejected", "StateVersionError", "BackfillNeeded")
+_NEEDS_PERSON = ("OffsetsLost", "TooManyRejected", "StateVersionError", "BackfillNeeded", "HandoverError")
 
 # typer has its own copy of click since 0.20; both are meant.
 ClickError: Any = next(cls for cls in typer.BadParameter.__mro__ if cls.__name__ == "ClickException")

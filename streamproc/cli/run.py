@@ -118,6 +118,7 @@ def worker(
     kpis: KpisFile = None,
     bootstrap_servers: Bootstrap = None,
     app: App = None,
+    beside: Annotated[str, typer.Option("--beside", hidden=True, help="Of `backfill`: publish nothing yet.")] = "",
 ) -> int:
     """Compute KPIs: events in, values and /metrics out.
 
@@ -130,26 +131,29 @@ def worker(
         return _both(settings)
     from streamproc.app import run_worker
 
-    return run_async(run_worker(settings, stage))
+    return run_async(run_worker(settings, stage, beside))
 
 
 def _both(settings: Settings) -> int:
     from streamproc.bus.topics import describe
     from streamproc.supervise import supervise
 
-    ports = {"kpis": settings.port, "facts": _next_port(settings.port)}
     catalogue_of(settings)  # what is wrong is said once, rather than by each child
     run_async(describe(broker(settings), []))
+    return supervise(commands(settings))
+
+
+def commands(settings: Settings, *options: str) -> list[list[str]]:
+    """Command lines of a worker of each stage."""
+    ports = {"kpis": settings.port, "facts": _next_port(settings.port)}
     shared = []
     for name in ("bootstrap_servers", "app", "clock"):
         shared += [f"--{name.replace('_', '-')}", str(getattr(settings, name))]
     shared += ["--kpis", settings.kpis_file] if settings.kpis_file else []
-    return supervise(
-        [
-            [sys.executable, "-m", "streamproc", "worker", "--stage", stage, "--port", str(port), *shared]
-            for stage, port in ports.items()
-        ]
-    )
+    return [
+        [sys.executable, "-m", "streamproc", "worker", "--stage", stage, "--port", str(port), *shared, *options]
+        for stage, port in ports.items()
+    ]
 
 
 def _next_port(port: int) -> int:
