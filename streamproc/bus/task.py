@@ -231,7 +231,7 @@ class Task:
         ]
 
     async def _read(self, consumer: AIOKafkaConsumer, topic: str) -> dict[str, bytes]:
-        """The newest value of every key of its partition. The end is told by position: control records occupy offsets."""
+        """The newest value of every key of its partition, to the end by position: control records occupy offsets."""
         tp = TopicPartition(topic, self.partition)
         consumer.assign([tp])
         await consumer.seek_to_beginning(tp)

@@ -26,12 +26,13 @@ from streamproc.cli.options import (
 from streamproc.cli.run import commands
 
 if TYPE_CHECKING:
-    from streamproc.bus.handover import Watch
+    from streamproc.bus.handover import Stand, Watch
     from streamproc.settings import Settings
     from streamproc.supervise import Supervisor
 
 LOOK_S = 2.0  # between two looks at how far it is; what lies between is the lag with which it takes over
 POLL_S = 0.2
+TELL_S = 30.0  # between two lines of progress where there is no terminal
 
 cli = typer.Typer()
 
@@ -131,22 +132,37 @@ async def _partitions(watch: Watch, settings: Settings, former: str) -> int:
     return partitions
 
 
+_STAGES = {"facts": "Events → facts", "kpis": "Facts → values"}
+
+
 async def _catch_up(watch: Watch, app: str, workers: Supervisor) -> None:
     """Until all that was there at the last look has been read and committed by both stages."""
     with show.progress() as progress:
         bars = {stage: progress.add_task(text, total=None) for stage, text in _STAGES.items()}
-        before = {stage: await watch.stand(app, stage) for stage in _STAGES}
+        before = await _look(watch, app)
+        due = 0.0
         while True:
             await _pause(workers, LOOK_S)
-            now = {stage: await watch.stand(app, stage) for stage in _STAGES}
+            now = await _look(watch, app)
             for stage, stand in now.items():
                 progress.update(bars[stage], completed=stand.done, total=stand.total)
-            if all(now[stage].has_read(before[stage].ends) for stage in _STAGES):
+            if progress.disable and time.monotonic() >= due:  # no terminal
+                due = time.monotonic() + TELL_S
+                show.note(", ".join(f"{_STAGES[name]}: {one.done:,} of {one.total:,}" for name, one in now.items()))
+            if now and before and all(now[stage].has_read(before[stage].ends) for stage in _STAGES):
                 return
             before = now
 
 
-_STAGES = {"facts": "Events → facts", "kpis": "Facts → values"}
+async def _look(watch: Watch, app: str) -> dict[str, Stand]:
+    """How far both stages are; nothing while the broker does not answer."""
+    from aiokafka.errors import KafkaError
+
+    try:
+        return {stage: await watch.stand(app, stage) for stage in _STAGES}
+    except (KafkaError, TimeoutError, LookupError) as error:
+        show.note(f"the broker does not say how far it is: {type(error).__name__}: {error}")
+        return {}
 
 
 async def _until_stopped(watch: Watch, former: str, workers: Supervisor) -> None:
