@@ -138,9 +138,10 @@ def _both(settings: Settings) -> int:
     from streamproc.bus.topics import describe
     from streamproc.supervise import supervise
 
+    workers = commands(settings)
     catalogue_of(settings)  # what is wrong is said once, rather than by each child
     run_async(describe(broker(settings), []))
-    return supervise(commands(settings))
+    return supervise(workers)
 
 
 def commands(settings: Settings, *options: str) -> list[list[str]]:
