@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 ARGS ?=
 
-.PHONY: help install demo test test-faults lint bench bench-memory bench-recovery bench-rebalance soak schemas build constraints clean
+.PHONY: help install demo test test-faults test-year lint bench bench-memory bench-recovery bench-rebalance soak schemas build constraints clean
 
 help:
 	@printf '%s\n' \
@@ -12,7 +12,8 @@ help:
 	  'make test         all checks and tests' \
 	  'make lint         ruff, mypy, import contracts' \
 	  'make test-faults  faults on a real broker with an oracle recount, all cases (about 80 minutes)' \
-	  'make bench        events a second through the whole path (some minutes)' \
+	  'make test-year    a year of 200 people: backtest and oracle at 12 month ends (some minutes)' \
+  'make bench        events a second through the whole path (some minutes)' \
 	  'make bench-memory     bytes an id, entity and group, and seconds to restore them (some minutes)' \
 	  'make bench-recovery   start of a worker with a million entities (about two minutes)' \
 	  'make bench-rebalance  how long partitions pause when workers come and go (about two minutes)' \
@@ -40,6 +41,10 @@ test: lint
 # ARGS="--case sigkill --seeds 3" chooses. The short form is part of the tests.
 test-faults: .venv/.installed-dev
 	@$(BIN)/python tests/faults/run.py $(ARGS)
+
+# ARGS="--reps 50 --rate 0.02" chooses.
+test-year: .venv/.installed-dev
+	@$(BIN)/python tests/year/run.py $(ARGS)
 
 bench: .venv/.installed-dev
 	$(BIN)/python tests/bench/throughput.py $(ARGS)

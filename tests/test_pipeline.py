@@ -44,7 +44,8 @@ class Flow:
         self.facts.restore(dict(self.logs[0]))
 
     def restart_kpis(self) -> None:
-        self.kpis, self.fed = KpisStage(KPIS, Calendar(self.zone)), self.committed[1]
+        self.kpis = KpisStage(KPIS, Calendar(self.zone), reference=self.reference)
+        self.fed = self.committed[1]
         self.kpis.restore(dict(self.logs[1]))
 
     def take(self, n: int) -> None:
@@ -58,6 +59,7 @@ class Flow:
             return
         write(self.logs[0], cut.changelog)
         self.partials += [Rec(value, key=group.encode()) for group, value in cut.partials]
+        self.inputs += [Rec(one.value, topic=one.topic, key=one.key) for one in cut.derived]
         if cut.clock is not None:
             self.partials.append(Rec(cut.clock, key=CLOCK.encode()))
 

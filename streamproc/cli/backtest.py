@@ -92,10 +92,15 @@ def backtest(
                 numbered(lines, lambda count: progress.advance(task, count)), wanted.catalogue, settings
             )
         progress.update(task, description="Computing", total=None)
-        found = [(as_of_ms, wanted.rows(rows)) for as_of_ms, rows in test.at(_times(test, times))]
+        tables = []
+        for as_of_ms, values in test.at(_times(test, times)):
+            if output is Format.JSON:  # at once: all rows of many times are too much to hold
+                show.json_lines(wanted.rows(values))
+            else:
+                tables.append((as_of_ms, wanted.rows(values)))
     reading.report(test)
-    for as_of_ms, rows in found:
-        _print(as_of_ms, rows, output)
+    for as_of_ms, rows in tables:
+        _print(as_of_ms, rows)
 
 
 @dataclass
@@ -217,12 +222,10 @@ def _times(test: core.Backtest, times: Sequence[int | None]) -> list[int]:
     return sorted({end_ms if time_ms is None else time_ms for time_ms in times})
 
 
-def _print(as_of_ms: int, rows: list[dict[str, Any]], output: Format) -> None:
+def _print(as_of_ms: int, rows: list[dict[str, Any]]) -> None:
     from streamproc.outputs.topics import rfc3339
 
-    if output is Format.JSON:
-        show.json_lines(rows)
-    elif rows:
+    if rows:
         show.console().print(show.value_rows(rows, f"as of {show.time_text(rfc3339(as_of_ms))}"))
     else:
         show.note(f"no values as of {show.time_text(rfc3339(as_of_ms))}")

@@ -171,3 +171,49 @@ def test_dimensions_keep_their_order_and_own_values() -> None:
     assert pack(found) == (
         ("rep", "ann"), ("team", "north"), ("region", "moon"), ("channel", "phone"), ("campaign", "q4"),
     )  # fmt: skip
+
+
+def test_headcounts_are_of_active_reps_at_the_time() -> None:
+    reference = roster(
+        ROSTER + "\nrep.defined eve team=north region=dach\nrep.defined eve active=false valid_from=10:30"
+    )
+    assert reference.headcounts(ms("09:00")) == {
+        "": 4,
+        "team=north": 2,
+        "team=south": 1,
+        "region=dach": 2,
+        "region=uk": 1,
+    }
+    assert reference.headcounts(ms("10:00")) == {
+        "": 5,
+        "team=north": 2,
+        "team=south": 2,
+        "region=dach": 1,
+        "region=uk": 2,
+    }
+    assert reference.headcounts(ms("10:30"))["team=north"] == 1
+
+
+TARGETS = [
+    ("target.set", {"value": 10, "period": "month"}),
+    ("target.set", {"value": 7, "window": "7d"}),
+    ("target.set", {"value": 20, "period": "month", "group": {"team": "x"}}),
+    ("target.set", {"value": 30, "period": "month", "group": {"team": "x"}, "valid_from": "2026-03-02T10:00:00Z"}),
+    ("target.set", {"value": 12, "period": "month"}),  # the later of two from the same time
+    ("target.set", {"period": "month", "valid_from": "2026-03-02T12:00:00Z"}),  # ends it
+    ("threshold.set", {"value": 99, "period": "year"}),
+]
+
+
+@pytest.mark.parametrize(
+    ("time", "company", "team"), [("09:00", 12, 20), ("10:00", 12, 30), ("11:59", 12, 30), ("12:00", None, 30)]
+)
+def test_targets_hold_from_their_time(time: str, company: float | None, team: float) -> None:
+    reference = Reference()
+    for number, (kind, data) in enumerate(TARGETS):
+        reference.apply(decoded(kind, str(number), kpi="calls", **data))
+    found = dict(reference.targets.current(ms(time)))
+    assert found.get(("calls", "", "month")) == company
+    assert found["calls", "team=x", "month"] == team
+    assert found["calls", "", "7d"] == 7
+    assert ("calls", "", "year") not in found
