@@ -140,16 +140,22 @@ def test_it_takes_over(cluster: Cluster, fenced: bool) -> None:
 
 
 def wait_until_retired(cluster: Cluster) -> None:
-    """Both workers of the former application end for good, though they are started again."""
+    """The facts worker of the former application ends for good with its next checkpoint, though it is started again.
+
+    With the event clock the kpis worker has nothing more to commit, since nothing comes from the facts worker.
+    """
     deadline = time.monotonic() + WAIT_S
-    while {end.name for end in cluster.ends if end.code == 3} != {"facts", "kpis"}:
-        assert time.monotonic() < deadline, (cluster.ends, cluster.log("facts"), cluster.log("kpis"))
+    while "facts" not in {end.name for end in cluster.ends if end.code == 3}:
+        assert time.monotonic() < deadline, (cluster.ends, cluster.log("facts"))
         cluster.keep_running()
         time.sleep(0.2)
-    assert all("has taken over" in end.why for end in cluster.ends if end.code == 3)
+    assert [end for end in cluster.ends if end.code == 3 and "has taken over" not in end.why] == []
 
 
 def refuses_to_start(cluster: Cluster) -> None:
+    """Whoever starts a worker of the former application by mistake is told."""
+    if "kpis" in cluster.workers and cluster.workers["kpis"].poll() is None:
+        cluster.kill("kpis")
     cluster.start("late", "kpis")
     assert cluster.workers["late"].wait(WAIT_S) == 3
     assert f"application {cluster.app}-2 has taken over" in cluster.log("late")
