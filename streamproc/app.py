@@ -22,6 +22,7 @@ from streamproc import __version__
 from streamproc.bus.batches import BatchSchema
 from streamproc.bus.connection import Broker
 from streamproc.bus.follow import ReferenceFollower
+from streamproc.bus.handover import NOTHING_TOLD, HandoverError, told
 from streamproc.bus.host import Inputs, TaskHost
 from streamproc.bus.lag import ANSWER_S, STALLED_S, LagMeter
 from streamproc.bus.offsets import OffsetsLost
@@ -32,14 +33,15 @@ from streamproc.bus.topics import describe, partials_topic, table
 from streamproc.events import EVENT_TOPICS
 from streamproc.facts.reference import Reference
 from streamproc.facts.reject_limit import TooManyRejected
-from streamproc.kpis.catalogue import catalogue
+from streamproc.ingest.kpis_file import full_catalogue
 from streamproc.kpis.catalogue.judgement import judgements
+from streamproc.kpis.fed import BackfillNeeded, StateVersionError
 from streamproc.kpis.kpi import Catalogue
 from streamproc.kpis.limits import TargetCheck
 from streamproc.outputs.http import Access, MetricsServer
 from streamproc.outputs.own_metrics import OwnMetrics
 from streamproc.outputs.prometheus import KpiExposition, RepInfo
-from streamproc.pipeline import FactsStage, KpisStage, StateVersionError
+from streamproc.pipeline import FactsStage, KpisStage
 from streamproc.settings import Settings, Stage
 from streamproc.windows.calendar import Calendar
 
@@ -47,7 +49,8 @@ log = logging.getLogger(__name__)
 
 QUEUE_BATCHES = 8  # fetched batches that wait for the agent; beyond that fetching pauses
 FORCED_END_S = 30.0  # after the wish to end; less than what supervisors wait before SIGKILL
-NEEDS_PERSON = (OffsetsLost, StateVersionError, TooManyRejected)  # failures after which starting again does not help
+# Failures after which starting again does not help.
+NEEDS_PERSON = (OffsetsLost, StateVersionError, BackfillNeeded, HandoverError, TooManyRejected)
 HUNG_S = 60.0  # a loop of checkpoints that has not come round for so long is not alive
 
 
@@ -58,10 +61,13 @@ class TopicsMissing(RuntimeError):
 class Worker:
     """One process of one stage: Faust app, tasks, reference data, metrics."""
 
-    def __init__(self, settings: Settings, stage: Stage) -> None:
+    def __init__(self, settings: Settings, stage: Stage, beside: str = "") -> None:
+        """`beside`: the application that this one is to be filled beside, until it takes over."""
         self.settings = settings
+        self.beside = beside
+        self.told = NOTHING_TOLD
         self.stage = stage
-        self.catalogue = catalogue(settings.currency)
+        self.catalogue = full_catalogue(settings.currency, settings.kpis_file)
         self.reference = Reference(settings.currency, tuple(settings.stages))
         self.metrics = OwnMetrics(stage, __version__, _catalogue_version(self.catalogue))
         self.exposition = KpiExposition(self.catalogue, settings.max_series)
@@ -75,6 +81,8 @@ class Worker:
     async def running(self) -> AsyncIterator[TaskHost]:
         """Start everything, yield when the worker takes part in its group, stop everything at the end."""
         self.partitions = await self._check_topics()
+        if self.beside and self.stage == "facts":
+            self.told = await told(self.broker, self.beside)
         host = TaskHost(self._inputs(), self.connection, self.metrics)
         meter = LagMeter(
             self.connection.consumer(),
@@ -135,13 +143,16 @@ class Worker:
 
     def _new_facts(self, partition: int) -> TaskStage:
         stage = FactsStage(self.catalogue, self.reference, self.settings.max_entities, self.settings.reject_limit)
-        return FactsTask(partition, stage, self.metrics, self.partials, self.partitions, self.settings.clock == "wall")
+        stage.derived_until = {tp.topic: at for tp, at in self.told.derived.items() if tp.partition == partition}
+        stage.refused_until = {tp.topic: at for tp, at in self.told.refused.items() if tp.partition == partition}
+        wall = self.settings.clock == "wall"
+        return FactsTask(partition, stage, self.metrics, self.partials, self.partitions, wall, bool(self.beside))
 
     def _new_kpis(self, partition: int) -> TaskStage:
         calendar = Calendar(self.settings.business_timezone)
         s = self.settings
         stage = KpisStage(self.catalogue, calendar, s.max_groups, self.reference, s.holidays)
-        return KpisTask(partition, stage, self.metrics, self.exposition, self.settings.clock == "wall")
+        return KpisTask(partition, stage, self.metrics, self.exposition, s.clock == "wall", bool(self.beside))
 
     def _drop_kpis(self, partition: int) -> None:
         self.exposition.drop_owner(partition)
@@ -213,11 +224,10 @@ def _end_by_force(stopped: asyncio.Event) -> threading.Timer:
     return timer
 
 
-async def run_worker(settings: Settings, stage: Stage) -> int:
+async def run_worker(settings: Settings, stage: Stage, beside: str = "") -> int:
     """Run a worker until SIGTERM or SIGINT; returns the exit code, 1 after a failure (then a restart is safe).
 
-    Raises OffsetsLost, StateVersionError and TooManyRejected, which need a person, and BrokerUnavailable and
-    TopicsMissing.
+    Raises those of NEEDS_PERSON, and BrokerUnavailable, TopicsMissing and OwnKpiErrors.
     """
     stopped = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -228,7 +238,7 @@ async def run_worker(settings: Settings, stage: Stage) -> int:
 
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, end)
-    worker = Worker(settings, stage)
+    worker = Worker(settings, stage, beside)
     async with worker.running() as host:
         host.failed.add_done_callback(lambda _: end())
         await stopped.wait()

@@ -26,12 +26,12 @@ from streamproc.bus.connection import Broker
 from streamproc.bus.embedded import EmbeddedKafka
 from streamproc.bus.follow import read
 from streamproc.bus.publish import Publisher
-from streamproc.bus.stages import VALUES
+from streamproc.bus.task import VALUES
 from streamproc.bus.topics import create, table
 from streamproc.demo_table import Wall
 from streamproc.events import REFERENCE
+from streamproc.ingest.kpis_file import full_catalogue
 from streamproc.ingest.reference_file import reference_event
-from streamproc.kpis.catalogue import catalogue
 from streamproc.outputs.http import Access
 from streamproc.settings import Settings
 from streamproc.simulate import Organisation
@@ -107,7 +107,8 @@ class _Demo:
         start_ms = int(time.time() * 1000) - HISTORY_DAYS * DAY_MS
         organisation = Organisation(self.plan.seed, start_ms)
         reference = organisation.reference() + _targets(start_ms)
-        wall = Wall({kpi.name: kpi.title_en for kpi in catalogue(self.settings.currency).kpis}, _names(reference))
+        known = full_catalogue(self.settings.currency, self.settings.kpis_file).kpis
+        wall = Wall({kpi.name: kpi.title_en for kpi in known}, _names(reference))
         broker = Broker.of(self.settings)
         await create(broker, table(self.settings.app, self.settings.partitions))
         async with AsyncExitStack() as stack:

@@ -28,6 +28,7 @@ from streamproc.facts.seen import Arrived, Seen
 from streamproc.facts.sums import Sums
 from streamproc.facts.won import Won, won
 from streamproc.kpis.evaluate import Evaluator, Series
+from streamproc.kpis.fed import Fed
 from streamproc.kpis.judge import PREFIX as BANDS
 from streamproc.kpis.judge import Alert, Judge
 from streamproc.kpis.kpi import Catalogue, KpiValue
@@ -37,8 +38,6 @@ from streamproc.windows.calendar import DAY_MS, MINUTE_MS, Calendar, next_minute
 from streamproc.windows.slices import SliceKey, Slices
 
 CLOCK = "clock"  # key of the clock record in `kpi.partials` and in both changelogs
-VERSION = "version"  # key of the record of the state's version in both changelogs
-STATE_VERSION = 2  # 1 (no such record): release 0.1.0. Read: all up to this one. Raise it with any change of the state
 MAX_AGE_MS = 800 * DAY_MS
 NEVER_SHED = ("", "team", "region")  # groups of the company, and of dimensions that only grow with it
 
@@ -47,18 +46,6 @@ _unpack: Any = msgspec.msgpack.Decoder().decode
 _partial = msgspec.msgpack.Decoder(list[tuple[int, dict[str, Any], dict[str, Any]]]).decode
 
 State = list[tuple[str, bytes | None]]  # changelog records; None deletes
-
-
-class StateVersionError(RuntimeError):
-    """The changelog was written by a later release than this one."""
-
-    def __init__(self, version: int) -> None:
-        super().__init__(
-            f"the state in the changelog is of version {version}, this release reads versions up to {STATE_VERSION}: "
-            "start the release that wrote it (or a later one), or start this one under a new app id "
-            "(STREAMPROC_APP) to rebuild everything from the topics"
-        )
-        self.version = version
 
 
 class Record(Protocol):
@@ -146,7 +133,10 @@ class FactsStage:
         self.lateness_ms = 0  # largest of the last batch: arrival after happening
         self._clocked = -1
         self._arrival_ms = -1
-        self._version = 0  # of the state in the changelog
+        # By topic, the offset up to which another application has derived events and told of refused records.
+        self.derived_until: Mapping[str, int] = {}
+        self.refused_until: Mapping[str, int] = {}
+        self._fed = Fed(catalogue)
 
     def on_batch(self, records: Sequence[Record], now_ms: int | None) -> None:
         """Take records of one topic partition. `now_ms` is the wall clock, None with the event clock.
@@ -192,9 +182,8 @@ class FactsStage:
         if partials or self.max_event_ms > self._clocked:
             clock = _pack((self.max_event_ms, self._oldest))
             state.append((CLOCK, _pack(self.max_event_ms)))
-        if state and self._version != STATE_VERSION:
-            state.append((VERSION, _pack(STATE_VERSION)))
-            self._version = STATE_VERSION
+        if state:
+            state += self._fed.take()
         cut = FactsCut(
             state, partials, self._derived, self._won, self._rejected, clock, self._counts, self.quality.take()
         )
@@ -203,8 +192,8 @@ class FactsStage:
         return cut
 
     def restore(self, state: Mapping[str, bytes]) -> None:
-        """Take over the state that a predecessor wrote to the changelog. Raises StateVersionError."""
-        self._version = _version(state)
+        """Take over the state that a predecessor wrote to the changelog. Raises StateVersionError, BackfillNeeded."""
+        self._fed.restore(state)
         kinds: dict[str, dict[str, bytes]] = {"entity": {}, "seen": {}}
         for key, value in state.items():
             kind, _, name = key.partition("/")
@@ -239,7 +228,7 @@ class FactsStage:
         for fact in (*event_facts(event, time_ms, self.reference), *record_facts(event, time_ms, self.reference)):
             self.quality.emitted(fact, 1, event.source, event.type)
             self._emit(fact, 1)
-        if (derived := derive(event)) is not None:
+        if record.offset >= self.derived_until.get(record.topic, 0) and (derived := derive(event)) is not None:
             self._derived.append(derived)
         self.entities.apply(event, time_ms, record.timestamp)
 
@@ -269,6 +258,8 @@ class FactsStage:
         self._counts["rejected", record.topic, wrong.reason] += 1
         self.quality.rejected(record.value, record.topic, wrong.reason)
         self.limit.rejected(record.topic, record.partition, wrong.reason)
+        if record.offset < self.refused_until.get(record.topic, 0):
+            return
         headers = {
             "reason": wrong.reason,
             "error": wrong.error,
@@ -306,7 +297,7 @@ class KpisStage:
         self._clocked = 0
         self._oldest: Arrival | None = None
         self._shed = 0
-        self._version = 0  # of the state in the changelog
+        self._fed = Fed(self.catalogue)
 
     def on_batch(self, records: Iterable[Record]) -> None:
         """Add partial sums. Facts at or after the clock are held until it reaches them.
@@ -341,16 +332,14 @@ class KpisStage:
         if not (state or values or ceased or self._shed or clock_ms > self._clocked):
             return None
         state.append((CLOCK, _pack((clock_ms, self.event_clock_ms))))
-        if self._version != STATE_VERSION:
-            state.append((VERSION, _pack(STATE_VERSION)))
-            self._version = STATE_VERSION
+        state += self._fed.take()
         cut = KpisCut(state, values, ceased, judged.alerts, judged.reached, clock_ms, self._oldest, self._shed)
         self._clocked, self._oldest, self._shed = clock_ms, None, 0
         return cut
 
     def restore(self, state: Mapping[str, bytes]) -> None:
-        """Take over the state that a predecessor wrote to the changelog. Raises StateVersionError."""
-        self._version = _version(state)
+        """Take over the state that a predecessor wrote to the changelog. Raises StateVersionError, BackfillNeeded."""
+        self._fed.restore(state)
         if CLOCK not in state:
             return
         clock_ms, self.event_clock_ms = _unpack(state[CLOCK])
@@ -380,16 +369,6 @@ class KpisStage:
         self.event_clock_ms = max(self.event_clock_ms, next_minute(event_ms))
         if oldest is not None and (self._oldest is None or oldest[0] < self._oldest.arrival_ms):
             self._oldest = Arrival(*oldest)
-
-
-def _version(state: Mapping[str, bytes]) -> int:
-    """Version of a state, 0 of an empty one. Raises StateVersionError where it is later than what is known here."""
-    if not state:
-        return 0
-    version: int = _unpack(state[VERSION]) if VERSION in state else 1
-    if version > STATE_VERSION:
-        raise StateVersionError(version)
-    return version
 
 
 def _slice_key(key: SliceKey) -> str:

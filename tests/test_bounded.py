@@ -135,7 +135,7 @@ def check_kpis(life: Life, now_ms: int) -> None:
     for key in slices.slices:
         if key.tier in KEPT_MS:
             assert key.start_ms + STEP_MS[key.tier] + KEPT_MS[key.tier] > now_ms
-    assert len(life.logs[1]) == len(slices.slices) + 2  # and clock and version
+    assert len(life.logs[1]) == len(slices.slices) + 3  # and clock, version and projection
     assert Counter(key.group for key in slices.slices) == slices.groups
     assert {series.group for series in life.kpis.evaluator.latest} <= set(slices.groups)
     assert {*life.kpis.judge._shown, *life.kpis.judge._kept} <= set(life.kpis.evaluator.latest)

@@ -336,7 +336,7 @@ def test_old_ids_and_entities_are_forgotten_by_arrival() -> None:
         return found
 
     arrives("m1", 0)
-    assert {key.partition("/")[0] for key in log} == {"clock", "entity", "seen", "version"}
+    assert {key.partition("/")[0] for key in log} == {"clock", "entity", "seen", "version", "projection"}
     first = {key for key in log if key.startswith("seen/")}
     assert arrives("m2", 6).counts["orphans",] == 0
     assert "entity/email/m1" in log

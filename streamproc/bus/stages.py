@@ -9,8 +9,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from streamproc.bus.batches import Batch
+from streamproc.bus.handover import FILLING, HANDOVER, PUBLISHED, TAKING_OVER, check_filling
 from streamproc.bus.record_batches import partition_of
-from streamproc.bus.task import Cut, Output
+from streamproc.bus.task import VALUES, Cut, Output
 from streamproc.facts.targets import PERIODS
 from streamproc.kpis.evaluate import Series
 from streamproc.kpis.working_time import WorkingTime
@@ -18,12 +19,13 @@ from streamproc.outputs.judged_metrics import Period
 from streamproc.outputs.news import ALERTS, EVENTS, alert_record, reached_record, won_record
 from streamproc.outputs.own_metrics import OwnMetrics
 from streamproc.outputs.prometheus import KpiExposition
-from streamproc.outputs.topics import clock_record, encode_value, value_key
+from streamproc.outputs.topics import CLOCK_KEY, clock_record, encode_value, value_key
 from streamproc.pipeline import CLOCK, FactsCut, FactsStage, KpisCut, KpisStage
 
 log = logging.getLogger(__name__)
 
-REJECTED, VALUES = "sales.rejected", "kpi.values"
+REJECTED = "sales.rejected"
+SHARED = (VALUES, "kpi.alerts", "kpi.events")  # topics that several applications would write side by side
 ROUTES = 200_000  # remembered partitions of groups; forgotten all at once when there are more
 TELL_S = 60.0  # at most one warning in this time about what a task sheds
 
@@ -61,6 +63,7 @@ class FactsTask:
     partials: str  # topic of partial sums
     partitions: int  # of that topic
     wall: bool
+    filling: bool = False  # beside another application: what is for people comes from that one
     _routes: dict[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -92,6 +95,8 @@ class FactsTask:
         news = [won_record(won) for won in cut.won]
         outputs += [Output(EVENTS, partition_of(key, self.partitions), key, value) for key, value in news]
         outputs += [Output(REJECTED, self.partition, r.key or b"", r.value, r.headers) for r in cut.rejected]
+        if self.filling:
+            outputs = [one for one in outputs if one.topic not in SHARED]
         return Cut(cut.changelog, outputs, lambda: self._committed(cut))
 
     def _route(self, group: str) -> int:
@@ -129,6 +134,9 @@ class KpisTask:
     metrics: OwnMetrics
     exposition: KpiExposition
     wall: bool
+    filling: bool = False  # beside another application: nothing is published
+    _mark: bytes | None = None  # of the changelog (`handover`)
+    _published: set[bytes] = field(default_factory=set)  # keys in `kpi.values` when this task takes over
 
     def __post_init__(self) -> None:
         meaning = "sums of new groups were not counted, known groups go on"
@@ -146,9 +154,30 @@ class KpisTask:
             self.stage.on_tick(now_ms)
 
     def restore(self, state: Mapping[str, bytes]) -> None:
-        self.stage.restore(state)
+        own = {key: value for key, value in state.items() if not key.startswith(PUBLISHED)}
+        self._published = {key.removeprefix(PUBLISHED).encode() for key in state if key.startswith(PUBLISHED)}
+        self._mark = own.pop(HANDOVER, None)
+        check_filling(self._mark, bool(own), self.filling)
+        self.stage.restore(own)
 
     def take_cut(self) -> Cut | None:
+        """As the stage's; what the mark of a handover asks for is done with the first one."""
+        cut = self._take_cut()
+        if self.filling and cut is not None:
+            mark = [] if self._mark else [(HANDOVER, FILLING)]
+            self._mark = self._mark or FILLING
+            outputs = [one for one in cut.outputs if one.topic not in SHARED]
+            return cut._replace(changelog=[*cut.changelog, *mark], outputs=outputs)
+        if self._mark == TAKING_OVER and not self.filling:
+            cut = cut or Cut([], [], lambda: None)
+            mine = {value_key(series) for series in self.stage.evaluator.latest}
+            stale = [key for key in self._published - mine if not key.startswith(f"{CLOCK_KEY}|".encode())]
+            self._mark, self._published = None, set()
+            tombstones = [Output(VALUES, self.partition, key, None) for key in stale]
+            return cut._replace(changelog=[*cut.changelog, (HANDOVER, None)], outputs=[*cut.outputs, *tombstones])
+        return cut
+
+    def _take_cut(self) -> Cut | None:
         cut = self.stage.take_cut()
         if cut is None:
             return None

@@ -19,6 +19,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
 from streamproc.bus.batches import Batch
 from streamproc.bus.connection import Broker
+from streamproc.bus.handover import HANDOVER, PUBLISHED, TAKING_OVER, check_retired
 from streamproc.bus.kill_points import passing
 from streamproc.bus.offsets import OFFSETS, Kept, find, packed
 from streamproc.bus.record_batches import batches
@@ -26,6 +27,7 @@ from streamproc.pipeline import State
 
 log = logging.getLogger(__name__)
 
+VALUES = "kpi.values"
 MAX_BATCH_BYTES = 512 * 1024
 ANSWER_MS = 20_000  # a connection that says nothing for so long is dead; TCP alone would not tell
 
@@ -114,10 +116,14 @@ class Task:
         try:
             # InitProducerId is in the producer's start: from here on no predecessor can commit.
             await asyncio.gather(self._producer.start(), reader.start(), inputs.start())
-            state = await self._read_changelog(reader)
+            state = await self._read(reader, self.connection.changelog)
             passing("recovery")
+            check_retired(state.get(HANDOVER), self.connection.group)
             offsets = state.pop(OFFSETS, None)
-            found = await find(inputs, self.inputs, offsets, bool(state), self.connection.changelog)
+            has_state = bool(state.keys() - {HANDOVER})
+            found = await find(inputs, self.inputs, offsets, has_state, self.connection.changelog)
+            if state.get(HANDOVER) == TAKING_OVER:
+                state |= {PUBLISHED + key: b"" for key in await self._read(reader, VALUES)}
         finally:
             await asyncio.gather(reader.stop(), inputs.stop())
         await asyncio.to_thread(self.stage.restore, state)  # seconds for a large state; other tasks go on meanwhile
@@ -224,9 +230,9 @@ class Task:
             for batch in batches(producer, ((one.key, one.value, list(one.headers)) for one in outputs))
         ]
 
-    async def _read_changelog(self, consumer: AIOKafkaConsumer) -> dict[str, bytes]:
-        """The newest value of every key, read to the end by position: control records occupy offsets."""
-        tp = TopicPartition(self.connection.changelog, self.partition)
+    async def _read(self, consumer: AIOKafkaConsumer, topic: str) -> dict[str, bytes]:
+        """The newest value of every key of its partition, to the end by position: control records occupy offsets."""
+        tp = TopicPartition(topic, self.partition)
         consumer.assign([tp])
         await consumer.seek_to_beginning(tp)
         end = (await consumer.end_offsets([tp]))[tp]

@@ -10,7 +10,21 @@ from typing import Annotated
 import typer
 
 from streamproc import __version__
-from streamproc.cli import backtest, doctor, feed, forecast, kpis, load, quality, run, targets, topics, values, variants  # noqa: F401
+from streamproc.cli import (  # noqa: F401 (targets adds commands to reference)
+    backfill,
+    backtest,
+    doctor,
+    feed,
+    forecast,
+    kpis,
+    load,
+    quality,
+    run,
+    targets,
+    topics,
+    values,
+    variants,
+)
 from streamproc.cli.errors import INTERRUPTED, explain
 from streamproc.cli.options import examples
 
@@ -27,6 +41,7 @@ app = typer.Typer(
     ),
 )
 app.add_typer(run.cli)
+app.add_typer(backfill.cli)
 app.add_typer(topics.topics, name="topics")
 app.add_typer(feed.cli)
 app.add_typer(load.import_, name="import")

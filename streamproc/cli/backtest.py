@@ -19,10 +19,12 @@ from streamproc.cli.options import (
     EventsFile,
     Format,
     Kpis,
+    KpisFile,
     Output,
     ReferenceFile,
     Timezone,
     Windows,
+    catalogue_of,
     examples,
     make_settings,
 )
@@ -67,6 +69,7 @@ def backtest(
     reference: ReferenceFile = None,
     timezone: Timezone = None,
     currency: Currency = None,
+    kpis: KpisFile = None,
     output: Output = Format.TABLE,
 ) -> None:
     """KPI values from a file of events, without Kafka.
@@ -74,7 +77,7 @@ def backtest(
     The same values as the workers would compute, whatever the order of the file. Reference events in the file
     count as well, wherever they are.
     """
-    settings = make_settings(business_timezone=timezone, currency=currency)
+    settings = make_settings(business_timezone=timezone, currency=currency, kpis_file=kpis)
     wanted = _Wanted.of(settings, kpi, by, window)
     times = [
         None if text == END else arguments.whole_minute_ms(text, "--at", settings.business_timezone)
@@ -110,10 +113,9 @@ class _Wanted:
 
     @classmethod
     def of(cls, settings: Settings, kpis: list[str] | None, by: list[str] | None, windows: list[str] | None) -> _Wanted:
-        from streamproc.kpis.catalogue import catalogue
         from streamproc.kpis.kpi import Catalogue
 
-        full = catalogue(settings.currency)
+        full = catalogue_of(settings)
         names = set(arguments.known_kpis(kpis, full))
         dimensions = set(arguments.known_dimensions(by, "--by"))
         chosen = [kpi for kpi in full.kpis if not names or kpi.name in names]

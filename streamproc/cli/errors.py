@@ -14,8 +14,9 @@ FAILED = 1
 WRONG_USE = 2  # a wrong option, setting or address, or something a start needs is missing: trying again will not help
 NEEDS_PERSON = 3  # a worker stopped, and starting it again gives the same until somebody has decided something
 INTERRUPTED = 130
-_REFUSALS = ("BrokerUnavailable", "TopicsMissing", "ListenError", "SecurityError")  # keep a worker from starting at all
-_NEEDS_PERSON = ("OffsetsLost", "TooManyRejected", "StateVersionError")
+# Those that keep a worker from starting at all.
+_REFUSALS = ("BrokerUnavailable", "TopicsMissing", "ListenError", "SecurityError", "OwnKpiErrors")
+_NEEDS_PERSON = ("OffsetsLost", "TooManyRejected", "StateVersionError", "BackfillNeeded", "HandoverError")
 
 # typer has its own copy of click since 0.20; both are meant.
 ClickError: Any = next(cls for cls in typer.BadParameter.__mro__ if cls.__name__ == "ClickException")

@@ -8,7 +8,7 @@ import typer
 
 from streamproc.cli import arguments, show, views
 from streamproc.cli.errors import CliError
-from streamproc.cli.options import Currency, Format, Output, examples, make_settings
+from streamproc.cli.options import Currency, Format, KpisFile, Output, catalogue_of, examples, make_settings
 
 if TYPE_CHECKING:
     from streamproc.kpis.kpi import Catalogue, Kpi
@@ -17,9 +17,9 @@ kpis = typer.Typer(no_args_is_help=True, help="The KPIs: what they say and how t
 
 
 @kpis.command("list", epilog=examples("streamproc kpis list", "streamproc kpis list --format json"))
-def list_(currency: Currency = None, output: Output = Format.TABLE) -> None:
+def list_(currency: Currency = None, kpis: KpisFile = None, output: Output = Format.TABLE) -> None:
     """All KPIs."""
-    rows = [_row(kpi) for kpi in _catalogue(currency).kpis]
+    rows = [_row(kpi) for kpi in _catalogue(currency, kpis).kpis]
     if output is Format.JSON:
         show.json_lines(rows)
         return
@@ -31,10 +31,11 @@ def list_(currency: Currency = None, output: Output = Format.TABLE) -> None:
 def show_(
     name: Annotated[str, typer.Argument(metavar="NAME", help="Name of the KPI.")],
     currency: Currency = None,
+    kpis: KpisFile = None,
     output: Output = Format.TABLE,
 ) -> None:
     """One KPI: formula, events, groups."""
-    catalogue = _catalogue(currency)
+    catalogue = _catalogue(currency, kpis)
     arguments.known_kpis([name], catalogue, "NAME")
     row = _row(catalogue[name])
     if output is Format.JSON:
@@ -44,15 +45,25 @@ def show_(
     show.console().print(show.table(("", name), cells))
 
 
-@kpis.command(epilog=examples("streamproc kpis check"))
-def check(currency: Currency = None) -> None:
-    """Check the declarations of all KPIs; every mistake is told."""
+@kpis.command(epilog=examples("streamproc kpis check", "streamproc kpis check kpis.yaml"))
+def check(
+    file: Annotated[str | None, typer.Argument(metavar="[FILE]", help="People's own KPIs, in YAML.")] = None,
+    currency: Currency = None,
+) -> None:
+    """Check the declarations of all KPIs; every mistake is told.
+
+    With a file, those of the file beside the built-in ones.
+    """
+    from streamproc.ingest.kpis_file import OwnKpiErrors
     from streamproc.kpis import check as checks
     from streamproc.kpis import views as role_views
 
-    settings = make_settings(currency=currency)
-    found = _catalogue(currency)
-    problems = checks.check(found.kpis) + role_views.check(role_views.views(settings.currency), found)
+    try:
+        found = _catalogue(currency, file)
+    except OwnKpiErrors as error:
+        raise CliError(*str(error).splitlines()) from None
+    money = make_settings(currency=currency).currency
+    problems = checks.check(found.kpis) + role_views.check(role_views.views(money), found)
     if problems:
         raise CliError(*problems)
     show.note(f"{len(found.kpis)} KPIs, all right")
@@ -70,7 +81,7 @@ def views_(
 
     money = make_settings(currency=currency).currency
     found = list(all_views(money).values()) if role is None else [views.known_view(role, money, "ROLE")]
-    rows = [views.row(view, _catalogue(currency), lang) for view in found]
+    rows = [views.row(view, _catalogue(currency, None), lang) for view in found]
     if output is Format.JSON:
         show.json_lines(rows)
     elif role is None:
@@ -82,10 +93,8 @@ def views_(
         show.console().print(show.table(("KPI", "title", "window", "what it says"), cells, title=row["title"]))
 
 
-def _catalogue(currency: str | None) -> Catalogue:
-    from streamproc.kpis.catalogue import catalogue
-
-    return catalogue(make_settings(currency=currency).currency)
+def _catalogue(currency: str | None, file: str | None) -> Catalogue:
+    return catalogue_of(make_settings(currency=currency, kpis_file=file))
 
 
 def _row(kpi: Kpi) -> dict[str, Any]:

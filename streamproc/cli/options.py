@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from pydantic import ValidationError
 
     from streamproc.bus.connection import Broker
+    from streamproc.kpis.kpi import Catalogue
     from streamproc.settings import Settings
 
 PREFIX = "STREAMPROC_"  # as in `settings`, which is slow to import
@@ -74,6 +75,10 @@ Timezone = Annotated[
         show_default="UTC",
     ),
 ]
+KpisFile = Annotated[
+    str | None,
+    typer.Option("--kpis", metavar="FILE", help="People's own KPIs, in YAML." + _variable("KPIS_FILE")),
+]
 Output = Annotated[Format, typer.Option("--format", help="Table for people, or JSON, one object a line.")]
 EventsFile = Annotated[str, typer.Argument(metavar="FILE", help="Canonical events, one JSON text a line; - for stdin.")]
 MaybeFile = Annotated[
@@ -116,7 +121,7 @@ def make_settings(**options: Any) -> Settings:
         raise wrong_use(f'{PREFIX}{name.upper()}: expected a list in JSON, such as ["new", "qualified"]') from None
 
 
-_OPTIONS = {"business_timezone": "--timezone"}  # where it is not named like the setting
+_OPTIONS = {"business_timezone": "--timezone", "kpis_file": "--kpis"}  # where it is not named like the setting
 
 
 def _wrong(error: ValidationError, given: dict[str, Any]) -> list[str]:
@@ -141,6 +146,13 @@ def _expected(problem: Any) -> str:
         return f"expected text matching {problem['ctx']['pattern']}"
     message = str(problem["msg"]).removeprefix("Value error, ").removeprefix("Input should be ")
     return message if message.startswith("expected") else f"expected {message}"
+
+
+def catalogue_of(settings: Settings) -> Catalogue:
+    """The built-in KPIs and people's own. Raises OwnKpiErrors with everything that is wrong with their file."""
+    from streamproc.ingest.kpis_file import full_catalogue
+
+    return full_catalogue(settings.currency, settings.kpis_file)
 
 
 def broker(settings: Settings) -> Broker:

@@ -12,7 +12,18 @@ import typer
 
 from streamproc.cli import arguments, show
 from streamproc.cli.errors import CliError, wrong_use
-from streamproc.cli.options import App, Bootstrap, Port, broker, examples, make_settings, run_async, set_up_logging
+from streamproc.cli.options import (
+    App,
+    Bootstrap,
+    KpisFile,
+    Port,
+    broker,
+    catalogue_of,
+    examples,
+    make_settings,
+    run_async,
+    set_up_logging,
+)
 
 if TYPE_CHECKING:
     from streamproc.settings import Settings
@@ -44,6 +55,7 @@ def demo(
         raise wrong_use(
             "STREAMPROC_SECURITY_PROTOCOL: expected with --bootstrap-servers only; the demo's own Kafka is PLAINTEXT"
         )
+    catalogue_of(settings)  # what is wrong is told before anything is started
     set_up_logging()
     from streamproc.demo import run_demo
 
@@ -103,38 +115,46 @@ def worker(
             show_default="wall",
         ),
     ] = None,
+    kpis: KpisFile = None,
     bootstrap_servers: Bootstrap = None,
     app: App = None,
+    beside: Annotated[str, typer.Option("--beside", hidden=True, help="Of `backfill`: publish nothing yet.")] = "",
 ) -> int:
     """Compute KPIs: events in, values and /metrics out.
 
     Stops cleanly at SIGTERM or Ctrl-C. Run as many workers as the topics have partitions; the work is shared
     out among those of one --app.
     """
-    settings = make_settings(port=port, clock=clock, bootstrap_servers=bootstrap_servers, app=app)
+    settings = make_settings(port=port, clock=clock, kpis_file=kpis, bootstrap_servers=bootstrap_servers, app=app)
     set_up_logging(settings.log_level)
     if stage == "all":
         return _both(settings)
     from streamproc.app import run_worker
 
-    return run_async(run_worker(settings, stage))
+    return run_async(run_worker(settings, stage, beside))
 
 
 def _both(settings: Settings) -> int:
     from streamproc.bus.topics import describe
     from streamproc.supervise import supervise
 
+    workers = commands(settings)
+    catalogue_of(settings)  # what is wrong is said once, rather than by each child
+    run_async(describe(broker(settings), []))
+    return supervise(workers)
+
+
+def commands(settings: Settings, *options: str) -> list[list[str]]:
+    """Command lines of a worker of each stage."""
     ports = {"kpis": settings.port, "facts": _next_port(settings.port)}
-    run_async(describe(broker(settings), []))  # say it once, rather than each child
     shared = []
     for name in ("bootstrap_servers", "app", "clock"):
         shared += [f"--{name.replace('_', '-')}", str(getattr(settings, name))]
-    return supervise(
-        [
-            [sys.executable, "-m", "streamproc", "worker", "--stage", stage, "--port", str(port), *shared]
-            for stage, port in ports.items()
-        ]
-    )
+    shared += ["--kpis", settings.kpis_file] if settings.kpis_file else []
+    return [
+        [sys.executable, "-m", "streamproc", "worker", "--stage", stage, "--port", str(port), *shared, *options]
+        for stage, port in ports.items()
+    ]
 
 
 def _next_port(port: int) -> int:

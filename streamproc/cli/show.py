@@ -105,7 +105,8 @@ def amount(value: float | None, unit: str) -> str:
         case "seconds":
             return duration(value)
     currency, _, per = unit.partition("_per_")
-    return f"{value:,.2f} {currency.upper()}" + (f"/{per}" if per else "")
+    shown = currency.upper() if len(currency) == 3 else currency
+    return f"{value:,.2f} {shown}" + (f"/{per}" if per else "")
 
 
 def duration(seconds: float) -> str:

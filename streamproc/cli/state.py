@@ -85,10 +85,13 @@ class Changelog:
     states: dict[int, dict[str, bytes]] = field(default_factory=lambda: defaultdict(dict))
 
     def take(self, partition: int, key: bytes, value: bytes | None) -> None:
-        from streamproc.pipeline import CLOCK, VERSION, parse_key
+        from streamproc.kpis.fed import PROJECTION, VERSION
+        from streamproc.kpis.judge import PREFIX as BANDS
+        from streamproc.pipeline import CLOCK, parse_key
 
         name = key.decode()
-        if name not in (CLOCK, VERSION) and ("/" not in name or not self.wanted(parse_key(name).group)):
+        is_slice = "/" in name and not name.startswith(BANDS)
+        if name not in (CLOCK, VERSION, PROJECTION) and not (is_slice and self.wanted(parse_key(name).group)):
             return
         if value is None:
             self.states[partition].pop(name, None)

@@ -18,10 +18,12 @@ from streamproc.cli.options import (
     Currency,
     Format,
     Kpis,
+    KpisFile,
     Output,
     Timezone,
     Windows,
     broker,
+    catalogue_of,
     examples,
     make_settings,
     run_async,
@@ -79,6 +81,7 @@ def values(
     follow: Follow = False,
     against: Against = False,
     currency: Currency = None,
+    kpis: KpisFile = None,
     timezone: Timezone = None,
     bootstrap_servers: Bootstrap = None,
     output: Output = Format.TABLE,
@@ -87,12 +90,13 @@ def values(
 
     A view shows a rep beside the team and the company; for a team, its reps, too, as the reference data have them.
     """
-    settings = make_settings(bootstrap_servers=bootstrap_servers, currency=currency, business_timezone=timezone)
+    settings = make_settings(
+        bootstrap_servers=bootstrap_servers, currency=currency, kpis_file=kpis, business_timezone=timezone
+    )
     set_up_logging()
-    from streamproc.kpis.catalogue import catalogue
     from streamproc.windows.calendar import Calendar
 
-    found, to = catalogue(settings.currency), broker(settings)
+    found, to = catalogue_of(settings), broker(settings)
     groups = arguments.groups(
         [*(where or ()), *(f"rep={name}" for name in rep or ()), *(f"team={name}" for name in team or ())]
     )

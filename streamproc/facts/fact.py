@@ -143,6 +143,32 @@ DIMENSIONS = (
     "lead_stage",
 )
 
+# Facts that carry a stage. Every fact may carry all other dimensions: they are those of events and of the roster.
+_STAGED: dict[str, tuple[str, ...]] = {
+    "deal_stage": (
+        "stage_entered", "stage_advanced", "stage_dwell",
+        "open_deals", "opportunities", "pipeline_value", "pipeline_weighted", "pipeline_change",
+    ),
+    "lead_stage": ("lead_stage_entered",),
+}  # fmt: skip
+
+# Amounts that are not whole numbers: unit, and in which part of it they are kept. "money": the reporting currency.
+_MONEY = (
+    "revenue", "deal_cost", "pipeline_value", "pipeline_weighted", "pipeline_change", "order_revenue", "order_cost",
+    "mrr", "mrr_change", "mrr_lost", "cost_campaign", "cost_sales", "cost_marketing", "cost_other",
+)  # fmt: skip
+AMOUNTS: dict[str, tuple[str, int]] = {
+    **dict.fromkeys(_MONEY, ("money", 10_000)),
+    "research": ("seconds", 1_000),
+    "csat_score": ("points", 10_000),
+}
+
+
+def may_carry(fact: str) -> tuple[str, ...]:
+    """Dimensions that facts of a name may carry, in their order."""
+    return tuple(name for name in DIMENSIONS if fact in _STAGED.get(name, (fact,)))
+
+
 Dims = tuple[tuple[str, str], ...]  # (dimension, value) pairs in the order of DIMENSIONS, only those known
 
 

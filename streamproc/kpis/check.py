@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from difflib import get_close_matches
 
 from streamproc.events import EVENT_TOPICS, EVENTS
-from streamproc.facts.fact import DIMENSIONS, FACTS, Kind
+from streamproc.facts.fact import DIMENSIONS, FACTS, Kind, may_carry
 from streamproc.kpis.kpi import (
     Count,
     Derived,
@@ -36,10 +36,11 @@ def check(kpis: Iterable[Kpi]) -> list[str]:
     kpis = list(kpis)
     names = Counter(kpi.name for kpi in kpis)
     problems = [f"{name}: name: declared {times} times; expected once" for name, times in names.items() if times > 1]
-    return problems + [f"{kpi.name}: {problem}" for kpi in kpis for problem in _problems(kpi)]
+    return problems + [f"{kpi.name}: {problem}" for kpi in kpis for problem in problems_of(kpi)]
 
 
-def _problems(kpi: Kpi) -> Iterator[str]:
+def problems_of(kpi: Kpi) -> Iterator[str]:
+    """Everything wrong with one declaration by itself, each as `field: what, and what was expected`."""
     yield from _naming(kpi)
     for text in ("means", "formula", "source", "title_de", "title_en"):
         if not getattr(kpi, text).strip():
@@ -48,12 +49,14 @@ def _problems(kpi: Kpi) -> Iterator[str]:
         yield "events: is empty; expected the event types that the KPI is made of"
     for event in kpi.events:
         if event not in EVENT_TYPES:
-            yield f"events: unknown event type '{event}'{_hint(event, EVENT_TYPES)}"
+            yield f"events: unknown event type '{event}'{hint(event, EVENT_TYPES)}"
     for dimension, times in Counter(kpi.by).items():
         if dimension not in DIMENSIONS:
-            yield f"by: unknown dimension '{dimension}'{_hint(dimension, DIMENSIONS)}; expected {', '.join(DIMENSIONS)}"
+            yield f"by: unknown dimension '{dimension}'{hint(dimension, DIMENSIONS)}; expected {', '.join(DIMENSIONS)}"
         elif times > 1:
             yield f"by: {dimension} is given {times} times; expected once"
+        else:
+            yield from _carried(dimension, kpi)
     for field, fact, kinds in _facts(kpi):
         yield from _fact(field, fact, kinds)
     if isinstance(kpi, QuantileDuration) and not 0 < kpi.q < 1:
@@ -106,16 +109,24 @@ def _facts(kpi: Kpi) -> Iterator[tuple[str, str, tuple[Kind, ...]]]:
             yield from (("of_levels", fact, (Kind.LEVEL,)) for fact in kpi.of_levels)
 
 
+def _carried(dimension: str, kpi: Kpi) -> Iterator[str]:
+    """A group of a dimension that a fact never carries would count nothing of it."""
+    for fact in dict.fromkeys((*kpi.facts, *kpi.levels)):
+        if fact in FACTS and dimension not in may_carry(fact):
+            yield f"by: facts {fact} never carry {dimension}; expected any of {', '.join(may_carry(fact))}"
+
+
 def _fact(field: str, fact: str, kinds: tuple[Kind, ...]) -> Iterator[str]:
     fitting = [name for name, kind in FACTS.items() if kind in kinds]
     found = FACTS.get(fact)
     if found is None:
-        yield f"{field}: unknown fact '{fact}'{_hint(fact, fitting)}; expected one of {', '.join(fitting)}"
+        yield f"{field}: unknown fact '{fact}'" + (hint(fact, fitting) or f"; expected one of {', '.join(fitting)}")
     elif found not in kinds:
         expected = " or ".join(kind.value for kind in kinds)
         yield f"{field}: fact {fact} is a {found.value}; expected a {expected}: {', '.join(fitting)}"
 
 
-def _hint(word: str, known: Iterable[str]) -> str:
+def hint(word: str, known: Iterable[str]) -> str:
+    """` (did you mean '…'?)` for a word close to a known one, else nothing."""
     close = get_close_matches(word, list(known), n=1)
     return f" (did you mean '{close[0]}'?)" if close else ""

@@ -337,5 +337,9 @@ class Catalogue:
         """Grouping dimensions that some KPI needs of a fact; None if no KPI reads it."""
         return self._sets.get(fact)  # type: ignore[attr-defined, no-any-return]
 
+    def projection(self) -> dict[str, list[str]]:
+        """Facts and levels that some KPI reads, with the grouping dimensions that some KPI needs of each."""
+        return {name: sorted(found) for name, found in sorted(self._sets.items())}  # type: ignore[attr-defined]
+
     def __getitem__(self, name: str) -> Kpi:
         return self._by_name[name]  # type: ignore[attr-defined, no-any-return]

@@ -211,3 +211,31 @@ def test_kpis_can_be_listed_shown_and_checked(run: Run) -> None:
     assert catalogue()["win_ratio"].formula in shown
     assert catalogue()["win_ratio"].means in shown
     assert run("kpis", "check", "--currency", "CHF") == (0, "", f"{len(names)} KPIs, all right\n")
+
+
+EXAMPLE = Path(__file__).resolve().parents[2] / "deploy" / "kpis.example.yaml"
+
+
+def test_ones_own_kpis_are_beside_the_built_in_ones(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert run("kpis", "check", EXAMPLE) == (0, "", f"{len(catalogue().kpis) + 12} KPIs, all right\n")
+    assert (
+        "revenue_eur / effort_points" in run("kpis", "show", "revenue_per_effort_eur_per_point", "--kpis", EXAMPLE).out
+    )
+    events = tmp_path / "events.ndjson"
+    assert run("simulate", "--out", events, "--for", "20s", "--rate", "20", "--start", "2025-03-01").code == 0
+    monkeypatch.setenv("STREAMPROC_KPIS_FILE", str(EXAMPLE))
+    found = run("backtest", events, "--kpi", "effort_points", "--by", "company", "--window", "all", "--format", "json")
+    (row,) = map(orjson.loads, found.out.splitlines())
+    assert row["value"] > 20
+
+
+def test_a_bad_file_of_kpis_is_refused_with_all_its_mistakes(run: Run, tmp_path: Path) -> None:
+    path = tmp_path / "kpis.yaml"
+    path.write_text(
+        EXAMPLE.read_text().replace("of: contact_touched", "of: contact_tuched").replace("q: 0.75", "q: 75")
+    )
+    told = run("kpis", "check", path)
+    assert (told.code, told.out, len(told.errors)) == (1, "", 2)
+    assert "people_by_account: of: unknown fact 'contact_tuched' (did you mean 'contact_touched'?)" in told.errors[0]
+    for command in (("worker",), ("worker", "--stage", "kpis"), ("worker", "--stage", "facts"), ("kpis", "list")):
+        assert run(*command, "--kpis", path) == (2, "", told.err)

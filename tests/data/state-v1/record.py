@@ -1,7 +1,8 @@
 """Records the changelogs of both stages half way through two histories, as release 0.1.0 wrote them.
 
 Run once, with the code of that release: `PYTHONPATH=.:tests python tests/data/state-v1/record.py`. The files are what
-a later release must read, so they are never made anew; a later format gets a folder of its own. Each line of a file is
+a later release must know as old: since state version 3 it refuses them, with advice. They are never made anew. Each
+line of a file is
 ["reference", event], ["event", arrival_ms, event], or [stage, key, base64 of the changelog record]; events come in
 order of arrival, and those before the first line of a stage are in the state.
 """
