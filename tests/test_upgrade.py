@@ -59,13 +59,14 @@ class Worker:
 
     def __init__(self, recording: Recording) -> None:
         self.logs = recording.logs
-        self.facts = FactsStage(catalogue(), load_reference(recording.reference, Reference()))
-        self.kpis = KpisStage(catalogue(), Calendar(ZONE))
+        reference = load_reference(recording.reference, Reference())
+        self.facts = FactsStage(catalogue(), reference)
+        self.kpis = KpisStage(catalogue(), Calendar(ZONE), reference=reference)
         self.facts.restore(dict(self.logs[0]))
         self.kpis.restore(dict(self.logs[1]))
 
     def take(self, events: list[Rec]) -> None:
-        """One batch of each stage, and a checkpoint."""
+        """One batch of each stage, and a checkpoint; then the events that were derived, as they come back."""
         self.facts.on_batch(events, None)
         self.facts.on_tick(events[-1].timestamp)
         cut = self.facts.take_cut()
@@ -78,6 +79,8 @@ class Worker:
         values = self.kpis.take_cut()
         if values is not None:
             write(self.logs[1], values.changelog)
+        if cut.derived:
+            self.take([Rec(one.value, events[-1].timestamp, topic=one.topic) for one in cut.derived])
 
 
 def write(log: Log, state: State) -> None:

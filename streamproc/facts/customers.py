@@ -15,7 +15,7 @@ slide; no list of customers is needed for that, only sums:
 
 When a customer comes back, its lost facts are withdrawn; when it leaves, they are emitted for its whole past. "After
 its last event" is T as long as no event lies ahead of the clock; one that does (at most 5 minutes live) shows early.
-Alternatives: docs/decisions/0007-retention-from-sums.md.
+Alternatives: docs/decisions/0008-retention-from-sums.md.
 """
 
 from __future__ import annotations
