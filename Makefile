@@ -35,9 +35,9 @@ lint: .venv/.installed-dev
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-# pytest ends by telling what was skipped, why, and what to install for it.
+# pytest ends by telling what was skipped, why, and what to install for it. Those that need Kafka run beside the others.
 test: lint
-	$(BIN)/pytest $(ARGS)
+	$(BIN)/pytest -n 2 --dist loadgroup $(ARGS)
 
 # ARGS="--case sigkill --seeds 3" chooses. The short form is part of the tests.
 test-faults: .venv/.installed-dev

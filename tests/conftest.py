@@ -70,6 +70,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if {"kafka", "site"}.intersection(getattr(item, "fixturenames", ())):
             item.add_marker(pytest.mark.kafka)
+            item.add_marker(pytest.mark.xdist_group("kafka"))  # one process, hence one broker, for all of them
+    items.sort(key=lambda item: item.get_closest_marker("kafka") is None)  # first, since it takes longest
 
 
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:

@@ -149,7 +149,7 @@ _STAGED: dict[str, tuple[str, ...]] = {
         "stage_entered", "stage_advanced", "stage_dwell",
         "open_deals", "opportunities", "pipeline_value", "pipeline_weighted", "pipeline_change",
     ),
-    "lead_stage": ("lead_stage_entered",),
+    "lead_stage": ("lead_stage_entered", "lead_mql", "lead_sal", "lead_sql"),
 }  # fmt: skip
 
 # Amounts that are not whole numbers: unit, and in which part of it they are kept. "money": the reporting currency.
