@@ -107,8 +107,9 @@ class Watch:
 
     async def members(self, app: str) -> int:
         """How many workers an application has."""
-        answers = await self.admin.describe_consumer_groups([f"{app}-{stage}" for stage in STAGES])
-        return sum(len(group[5]) for answer in answers for group in answer.groups)
+        # One group at a time: aiokafka 0.14 reads an answer of version 3 as version 2, right for the first group only.
+        answers = [await self.admin.describe_consumer_groups([f"{app}-{stage}"]) for stage in STAGES]
+        return sum(len(group[5]) for answer in answers for one in answer for group in one.groups)
 
     async def partitions(self, topic: str) -> int:
         """Partition count of a topic, 0 if there is none."""
