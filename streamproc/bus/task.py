@@ -30,6 +30,7 @@ log = logging.getLogger(__name__)
 VALUES = "kpi.values"
 MAX_BATCH_BYTES = 512 * 1024
 ANSWER_MS = 20_000  # a connection that says nothing for so long is dead; TCP alone would not tell
+TRANSACTION_S = 60.0  # after that the broker gives a transaction up, so waiting on is of no use
 
 
 Headers = Sequence[tuple[str, bytes]]
@@ -81,7 +82,7 @@ class Connection:
         return AIOKafkaProducer(
             **self.broker.client(),
             transactional_id=transactional_id,
-            transaction_timeout_ms=60_000,
+            transaction_timeout_ms=int(TRANSACTION_S * 1000),
             request_timeout_ms=ANSWER_MS,
             max_batch_size=MAX_BATCH_BYTES,
             max_request_size=8 * 1024 * 1024,
@@ -178,13 +179,14 @@ class Task:
     async def checkpoint(self) -> float | None:
         """Commit what changed since the last one; returns the seconds it took, None if there was nothing.
 
-        A failure leaves nothing behind, and must end the process.
+        A failure leaves nothing behind, and must end the process. Raises TimeoutError after TRANSACTION_S.
         """
         async with self._lock:
             if self.broken or not self.running or self._producer is None:
                 return None
             with self._whole():  # a cut that was taken is gone with its transaction
-                return await self._commit(self._producer)
+                async with asyncio.timeout(TRANSACTION_S):
+                    return await self._commit(self._producer)
 
     @contextmanager
     def _whole(self) -> Iterator[None]:

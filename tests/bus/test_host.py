@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import pytest
 from aiokafka import TopicPartition
 from faust.types import TP
 
 from streamproc.bus import host as module
+from streamproc.bus import task as task_module
 from streamproc.bus.batches import Batch
 from streamproc.bus.connection import Broker
 from streamproc.bus.host import Inputs, TaskHost
@@ -67,6 +68,23 @@ def run(check: Callable[[TaskHost], Coroutine[Any, Any, None]]) -> None:
             await check(TaskHost(inputs, Connection(Broker(""), "g", "c"), metrics))
 
     asyncio.run(main())
+
+
+class Silent:
+    """A producer of which no answer ever comes."""
+
+    async def begin_transaction(self) -> None:
+        await asyncio.Event().wait()
+
+    def create_batch(self) -> Any:
+        class Builder:
+            def append(self, **_: Any) -> object:
+                return self
+
+            def close(self) -> None:
+                pass
+
+        return Builder()
 
 
 async def until(condition: Callable[[], object]) -> None:
@@ -249,3 +267,17 @@ def test_a_task_is_served_while_another_is_restored(monkeypatch: pytest.MonkeyPa
         assert host.positions() == {TP(TOPIC, 0): 7, TP(TOPIC, 1): 7}
 
     run(check)
+
+
+def test_a_checkpoint_that_takes_longer_than_its_transaction_may_last_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(task_module, "TRANSACTION_S", 0.01)
+    task = a_task(5)
+    task._producer = cast(Any, Silent())
+
+    async def main() -> None:
+        async with asyncio.timeout(DEADLINE_S):
+            with pytest.raises(TimeoutError):
+                await task.checkpoint()
+
+    asyncio.run(main())
+    assert task.broken
