@@ -66,6 +66,7 @@ async def _delete_all_topics(bootstrap: str) -> None:
         await admin.close()
 
 
+@pytest.hookimpl(tryfirst=True)  # xdist looks for groups at the same time
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if {"kafka", "site"}.intersection(getattr(item, "fixturenames", ())):
