@@ -15,6 +15,7 @@ from streamproc.event_data import Dims
 from streamproc.events import EVENTS, Event
 
 SOURCE = "derived"
+TYPES = ("lead.touched", "customer.won")
 _TOUCHES = frozenset(("call.logged", "email.sent", "meeting.held", "message.sent"))
 
 
