@@ -11,7 +11,7 @@ help:
 	  'make install      make .venv with streamproc and all that the demo needs' \
 	  'make test         all checks and tests' \
 	  'make lint         ruff, mypy, import contracts' \
-	  'make test-faults  faults on a real broker with an oracle recount, all cases (about 80 minutes)' \
+	  'make test-faults  faults on a real broker with an oracle recount, all cases (about 100 minutes)' \
 	  'make test-year    a year of 200 people: backtest and oracle at 12 month ends (some minutes)' \
   'make bench        events a second through the whole path (some minutes)' \
 	  'make bench-memory     bytes an id, entity and group, and seconds to restore them (some minutes)' \
