@@ -37,7 +37,7 @@ lint: .venv/.installed-dev
 
 # pytest ends by telling what was skipped, why, and what to install for it. Those that need Kafka run beside the others.
 test: lint
-	$(BIN)/pytest -n 2 --dist loadgroup $(ARGS)
+	$(BIN)/pytest -n 2 --dist loadscope $(ARGS)
 
 # ARGS="--case sigkill --seeds 3" chooses. The short form is part of the tests.
 test-faults: .venv/.installed-dev
