@@ -13,7 +13,7 @@ help:
 	  'make lint         ruff, mypy, import contracts' \
 	  'make test-faults  faults on a real broker with an oracle recount, all cases (about 100 minutes)' \
 	  'make test-year    a year of 200 people: backtest and oracle at 12 month ends (some minutes)' \
-  'make bench        events a second through the whole path (some minutes)' \
+	  'make bench        events a second through the whole path (some minutes)' \
 	  'make bench-memory     bytes an id, entity and group, and seconds to restore them (some minutes)' \
 	  'make bench-recovery   start of a worker with a million entities (about two minutes)' \
 	  'make bench-rebalance  how long partitions pause when workers come and go (about two minutes)' \

@@ -85,13 +85,9 @@ class JudgedExposition:
                 for line in (key, (key, "warning"), (key, "critical")):
                     family.lines.pop(line, None)
 
-    def families(self, periods: Mapping[int, Mapping[str, Period]]) -> list[Gauge]:
-        """Families that have any line. `periods`: by task, all of the same clock."""
-        latest: dict[str, Period] = {}
-        for found in periods.values():
-            for name, period in found.items():
-                latest[name] = max(latest.get(name, period), period, key=lambda one: (one.end_s, one.elapsed or 0))
-        return [family for family in (*self._all, *_of_periods(latest)) if family.lines]
+    def families(self, periods: Mapping[str, Period]) -> list[Gauge]:
+        """Families that have any line."""
+        return [family for family in (*self._all, *_of_periods(periods)) if family.lines]
 
 
 def _of_periods(periods: Mapping[str, Period]) -> tuple[Gauge, Gauge]:

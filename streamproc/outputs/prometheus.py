@@ -161,7 +161,8 @@ class KpiExposition:
         self._changes: dict[Key, KpiValue | None] = {}
         self._scrapes = 0
         self._roster: list[RepInfo] = []
-        self._periods: dict[int, dict[str, Period]] = {}  # by task: of a worker without any they would stand still
+        self._periods: dict[str, Period] = {}
+        self._periods_owner: int | None = None
         self._judged = JudgedExposition()
         self._scrape_lock = threading.Lock()
         self._labels: dict[Key, str] = {}  # of the series with lines
@@ -206,14 +207,15 @@ class KpiExposition:
     def drop_owner(self, owner: int) -> None:
         """Forget all series of a task, at once: its partition has been revoked."""
         with self._lock:
-            self._periods.pop(owner, None)
+            if owner == self._periods_owner:
+                self._periods, self._periods_owner = {}, None
             for key in tuple(self._owned.get(owner, ())):
                 self._forget(key)
 
     def set_periods(self, periods: dict[str, Period], owner: int = 0) -> None:
-        """Replace what is shown of calendar periods, as of a task's clock."""
+        """Replace what is shown of calendar periods, as of the clock of a task; it goes when the task does."""
         with self._lock:
-            self._periods[owner] = periods
+            self._periods, self._periods_owner = periods, owner
 
     def set_roster(self, rows: Iterable[RepInfo]) -> None:
         """Replace the roster behind `kpi_rep_info`; of rows for the same rep the last counts."""
@@ -227,7 +229,7 @@ class KpiExposition:
             with self._lock:
                 changes, self._changes = self._changes, {}
                 self._scrapes += 1
-                roster, periods = self._roster, dict(self._periods)
+                roster, periods = self._roster, self._periods
             try:
                 self._write(changes)
             except Exception:

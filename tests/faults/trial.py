@@ -28,7 +28,7 @@ from streamproc.bus.connection import Broker
 from streamproc.bus.publish import Publisher, Record
 from streamproc.bus.record_batches import partition_of
 from streamproc.bus.topics import TopicSpec, table
-from streamproc.events import to_ms
+from streamproc.events import EVENT_TOPICS, to_ms
 from streamproc.outputs.topics import CLOCK_KEY
 
 LOOK_S = 0.1  # between two looks at workers and offsets
@@ -176,9 +176,14 @@ class Trial:
             SETTLE_S,
         )
 
-    async def committed(self, stage: str) -> int:
-        """Sum of committed offsets, asked now."""
-        return (await self.cluster.progress(self._offsets, stage)).done
+    async def taken(self) -> int:
+        """Number of event records below the committed offsets of the facts stage, asked now.
+
+        Derived events are among them. Offsets are more: each transaction that wrote some took one for its marker.
+        """
+        committed = (await self.cluster.progress(self._offsets, "facts")).committed
+        found = [await self.read(topic) for topic in EVENT_TOPICS]
+        return sum(one.offset < committed.get(TopicPartition(one.topic, one.partition), 0) for one in chain(*found))
 
     async def outcome(self) -> Outcome:
         """Wait until all is committed, and compare every entry with the oracle's."""

@@ -72,15 +72,15 @@ async def sigterm(site: Site, seed: int) -> Outcome:
         taken = asyncio.create_task(asyncio.to_thread(_taken_at_last, trial))
         code = await trial.stop("facts", within_s=30)
         processed = await taken
-        committed = await trial.committed("facts")
+        committed = await trial.taken()
         wrong = [] if code == 0 else [f"exit code {code}, expected 0"]
         if processed != committed:
             wrong.append(f"the worker had processed {processed} records and committed {committed}")
         trial.start("facts")
         outcome = await trial.outcome()
         again = await asyncio.to_thread(_taken, trial)
-        if committed + again != len(history.events):
-            wrong.append(f"{committed} records before and {again} after are not {len(history.events)}")
+        if committed + again != (everything := await trial.taken()):
+            wrong.append(f"{committed} records before and {again} after are not {everything}")
         return outcome._replace(wrong=wrong + outcome.wrong)
 
 

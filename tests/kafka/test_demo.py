@@ -26,7 +26,7 @@ WANTED = (
 
 @contextmanager
 def demo(folder: Path, *arguments: str, **settings: str) -> Iterator[tuple[subprocess.Popen[str], int]]:
-    port = free_port()
+    port = free_port(2)  # of the two workers
     command = [sys.executable, "-m", "streamproc", "demo", "--rate", "200", "--port", str(port), *arguments]
     # A temporary folder of its own: whatever runs with a path in it belongs to this demo.
     env = {**os.environ, "TMPDIR": str(folder), "COLUMNS": "160", **settings}
