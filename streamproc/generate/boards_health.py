@@ -48,7 +48,7 @@ def _within(words: Words) -> Panel:
             "Anteil der Sicherungspunkte, deren ältestes Ereignis rechtzeitig zur Kennzahl wurde. Das Ziel ist 99 %.",
         ),
     )
-    expr = f"sum({bucket}) / sum({_rate('end_to_end_latency_seconds_count')})"
+    expr = f"sum({bucket}) / (sum({_rate('end_to_end_latency_seconds_count')}) > 0)"
     steps = ((None, BAD), (0.95, MIDDLING), (0.99, GOOD))
     return numbers(text, [Query(expr, words("in time", "rechtzeitig"))], Look("percentunit", steps, decimals=2))
 

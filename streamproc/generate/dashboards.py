@@ -34,6 +34,7 @@ def files() -> dict[str, str]:
         words = Words(lang, kpis)
         for board in boards(words):
             found[f"{FOLDER}/dashboards/{lang}/{words.uid(board.name)}.json"] = text_of(words, board)
+        found[f"{FOLDER}/dashboards/{lang}/.lint"] = _yaml({"exclusions": _not_linted()})
         found[f"{FOLDER}/playlist-{lang}.json"] = _playlist(words)
     return found
 
@@ -44,6 +45,16 @@ def _playlist(words: Words) -> str:
     items = [{"type": "dashboard_by_uid", "value": words.uid(board.name), "title": board.title} for board in walls]
     playlist = {"name": words("Sales walls", "Vertrieb an der Wand"), "interval": SLIDE, "items": items}
     return json.dumps(playlist, indent=1, ensure_ascii=False) + "\n"
+
+
+def _not_linted() -> dict[str, object]:
+    """Rules of grafana/dashboard-linter that do not hold here."""
+    reason = (
+        "KPIs are read from recorded series, which have no instance and are of one installation; "
+        "streamproc-health chooses both, except for how old the values of all workers together are."
+    )
+    rules = ("template-job-rule", "template-instance-rule", "target-job-rule", "target-instance-rule")
+    return {rule: {"reason": reason} for rule in rules}
 
 
 def _datasource() -> dict[str, object]:

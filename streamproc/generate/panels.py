@@ -135,7 +135,8 @@ def rows(
 ) -> table.Panel:
     """A table with one row for each value of a label, `key`; `heads` names the labels that are shown."""
     queries = [Query(column.expr) for column in columns]
-    panel = _common(table.Panel(), text, queries, columns[0].look, PromQueryFormat.TABLE).show_header(True)
+    panel = _common(table.Panel(), text, queries, columns[0].look, PromQueryFormat.TABLE)
+    panel.show_header(True).align(common_model.FieldTextAlignment.AUTO)
     names = {f"Value #{_ref(n)}": column.name for n, column in enumerate(columns)}
     if len(columns) == 1:
         names = {"Value": columns[0].name}
