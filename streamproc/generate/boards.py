@@ -21,6 +21,9 @@ REFRESH = "5s"  # that of scrapes and recording rules
 ALL = ".*"
 PERIODS = tuple(window for window in CALENDAR if window not in ("today", "week"))  # also names of calendar periods
 
+# What a mark of an alert says; options of the datasource, which the SDK's class does not have.
+MARKER = {"titleFormat": "{{alertname}}", "tagKeys": "severity,kpi,team,rep,partner", "step": "60s"}
+
 Variable = (
     dashboard.DatasourceVariable | dashboard.QueryVariable | dashboard.CustomVariable  # in the order of a board's top
 )
@@ -69,7 +72,10 @@ def text_of(words: Words, board: Board) -> str:
         builder.link(_dropdown(words, tag))
     built = builder.build()
     built.panels = list(_placed(board.rows))
-    return json.dumps(built, cls=JSONEncoder, indent=1, ensure_ascii=False) + "\n"
+    found = json.loads(json.dumps(built, cls=JSONEncoder))
+    for annotation in found["annotations"]["list"]:
+        annotation.update(MARKER)
+    return json.dumps(found, indent=1, ensure_ascii=False) + "\n"
 
 
 def _placed(rows: Sequence[Row]) -> Sequence[model.Panel | model.RowPanel]:

@@ -30,7 +30,8 @@ def wall(words: Words) -> Board:
     view = views()["head_of_sales"]
     found = [tiles.tile(words, *headline) for headline in view.headlines]
     to_team = to_board(words, "kpi-team", words("Team", "Team"), team="${__field.labels.team}")
-    to_rep = to_board(words, "kpi-rep", words("Rep", "Person"), rep="${__field.labels.rep}")
+    member = {"team": "${__field.labels.team}", "rep": "${__field.labels.rep}"}
+    to_rep = to_board(words, "kpi-rep", words("Rep", "Person"), **member)
     third = [
         *found[8:],
         tiles.pace(words, COMPANY, PERIOD),

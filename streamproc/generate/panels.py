@@ -20,6 +20,7 @@ from streamproc.kpis.kpi import Kpi
 DATASOURCE = model.DataSourceRef(type_val="prometheus", uid="${datasource}")
 NO_VALUE = "-"
 GOOD, MIDDLING, BAD, UNKNOWN, PLAIN = "#56B4E9", "#E69F00", "#CC79A7", "#8E8E8E", "text"
+LINES = (GOOD, BAD, "#F0E442", "#0072B2")  # blue, magenta, yellow, dark blue
 ATTAINMENT = ((None, UNKNOWN), (0.0, BAD), (0.9, MIDDLING), (1.0, GOOD))
 
 Panel = Builder[model.Panel]
@@ -99,7 +100,10 @@ def bars(
 
 
 def chart(text: Text, queries: Sequence[Query], look: Look, limits: Sequence[int] = ()) -> timeseries.Panel:
-    """Lines over time; `limits` are the queries of limits and targets, drawn dashed."""
+    """Lines over time; `limits` are the queries of limits and targets, drawn dashed.
+
+    Queries of one line each have colours of their own; many lines of a query have shades by value, from blue to purple.
+    """
     panel = (
         _common(timeseries.Panel(), text, queries, look)
         .color_scheme(dashboard.FieldColor().mode(model.FieldColorModeId.CONTINUOUS_BL_PU))
@@ -115,11 +119,17 @@ def chart(text: Text, queries: Sequence[Query], look: Look, limits: Sequence[int
         )
         .tooltip(common.VizTooltipOptions().mode(common_model.TooltipDisplayMode.MULTI))
     )
-    dashes = {"fill": "dash", "dash": [10, 10]}
-    for n in limits:
-        properties = [("color", {"mode": "fixed", "fixedColor": MIDDLING}), ("custom.lineStyle", dashes)]
-        panel.override_by_query(_ref(n), [model.DynamicConfigValue(*one) for one in properties])
+    for n, query in enumerate(queries):
+        if n in limits:
+            dashes = model.DynamicConfigValue("custom.lineStyle", {"fill": "dash", "dash": [10, 10]})
+            panel.override_by_query(_ref(n), [_fixed(MIDDLING), dashes])
+        elif "{{" not in query.legend:
+            panel.override_by_query(_ref(n), [_fixed(LINES[n])])
     return panel
+
+
+def _fixed(colour: str) -> model.DynamicConfigValue:
+    return model.DynamicConfigValue("color", {"mode": "fixed", "fixedColor": colour})
 
 
 class Column(NamedTuple):

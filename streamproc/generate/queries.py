@@ -88,9 +88,11 @@ def ranked_reps(expr: str, most: int, team: str = "") -> str:
 
 
 def named(expr: str) -> str:
-    """Series by rep with a label `who`: the name if the roster has one, else the id."""
-    names = f"topk by (rep) (1, max by (rep, rep_name) ({ROSTER}))"  # one each, also while workers' rosters differ
-    with_name = f"({expr}) * on (rep) group_left (rep_name) {names} or on (rep) ({expr})"
+    """Series by rep with their `team`, and a label `who`: the name if the roster has one, else the id."""
+    roster = (
+        f"topk by (rep) (1, max by (rep, rep_name, team) ({ROSTER}))"  # one each, also while workers' rosters differ
+    )
+    with_name = f"({expr}) * on (rep) group_left (rep_name, team) {roster} or on (rep) ({expr})"
     by_id = f'label_replace({with_name}, "who", "$1", "rep", "(.+)")'
     return f'label_replace({by_id}, "who", "$1", "rep_name", "(.+)")'
 

@@ -188,9 +188,12 @@ def _recording_rules(folder: Path, page: Callable[[bool], bytes]) -> Path:
 
 
 def _planted_alert(folder: Path) -> Path:
-    """The shipped alerts wait for minutes; this one is there at once, with the same labels."""
-    labels = {"severity": "critical", "domain": "kpi"}
-    return _rules(folder / "alert.yml", [{"alert": "Planted", "expr": "group:kpi_band:max == 2", "labels": labels}])
+    """The shipped alerts wait for minutes; these are there at once, with the same labels."""
+    rules = [
+        {"alert": "Planted", "expr": f"group:kpi_band:max == {band}", "labels": {"severity": severity, "domain": "kpi"}}
+        for severity, band in (("warning", 1), ("critical", 2))
+    ]
+    return _rules(folder / "alert.yml", rules)
 
 
 def _rules(path: Path, rules: list[dict[str, Any]]) -> Path:

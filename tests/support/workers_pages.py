@@ -155,11 +155,13 @@ def _targets(groups: Mapping[str, set[str]]) -> Iterator[bytes]:
 def _limits(
     limited: Collection[tuple[str, str, str]], groups: Mapping[str, set[str]], kpis: Catalogue
 ) -> Iterator[bytes]:
-    """Limits, rough ones by unit: bands are there whatever the value is."""
+    """Limits, the articles' or else rough ones by unit; a value of one thing has its band too."""
     for name, dimension, window in limited:
-        unit, direction = kpis[name].unit, judgements()[name].direction
-        low, high = LIMITS[unit.partition("_")[0]]
-        warning, critical = (high, low) if direction == "up" else (low, high)
+        judged = judgements()[name]
+        low, high = LIMITS[kpis[name].unit.partition("_")[0]]
+        warning, critical = (high, low) if judged.direction == "up" else (low, high)
+        if judged.limits and judged.window == window:
+            warning, critical = judged.limits.warning, judged.limits.critical
         for group in [{dimension: one} for one in sorted(groups[dimension])] if dimension else [{}]:
             when = {"window": window} if window else {}
             yield _set("threshold.set", kpi=name, group=group, warning=warning, critical=critical, **when)
