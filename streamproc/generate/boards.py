@@ -151,10 +151,11 @@ def _several(variable: dashboard.QueryVariable) -> dashboard.QueryVariable:
     return variable.multi(True).include_all(True).all_value(ALL).current(chosen)
 
 
-def _custom(name: str, label: str, values: Sequence[str], chosen: str) -> dashboard.CustomVariable:
-    options = [model.VariableOption(value == chosen, value, value) for value in values]
-    current = model.VariableOption(True, chosen, chosen)
-    return dashboard.CustomVariable(name).label(label).values(",".join(values)).options(options).current(current)
+def _windows(words: Words, name: str, label: str, values: Sequence[str], chosen: str) -> dashboard.CustomVariable:
+    options = [model.VariableOption(value == chosen, words.window(value), value) for value in values]
+    (current,) = [option for option in options if option.selected]
+    listed = ",".join(f"{words.window(value)} : {value}" for value in values)
+    return dashboard.CustomVariable(name).label(label).values(listed).options(options).current(current)
 
 
 def region(words: Words) -> dashboard.QueryVariable:
@@ -183,12 +184,12 @@ def partner(words: Words) -> dashboard.QueryVariable:
 
 def window(words: Words, chosen: str) -> dashboard.CustomVariable:
     """The window of counts, ratios and durations."""
-    return _custom("window", words("Window", "Zeitraum"), WINDOWS, chosen)
+    return _windows(words, "window", words("Window", "Zeitraum"), WINDOWS, chosen)
 
 
 def period(words: Words, chosen: str = "quarter") -> dashboard.CustomVariable:
     """The calendar period of targets."""
-    return _custom("period", words("Period", "Periode"), PERIODS, chosen)
+    return _windows(words, "period", words("Period", "Periode"), PERIODS, chosen)
 
 
 def of_workers(name: str, label: str, expr: str) -> dashboard.QueryVariable:

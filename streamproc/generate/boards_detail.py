@@ -125,10 +125,10 @@ def _by_partner(words: Words) -> Panel:
 def _with_limit(words: Words, name: str) -> Panel:
     """A KPI by partner over time, with the limits that hold for partners."""
     kpi = words.catalogue[name]
-    limit = queries.beside("threshold", kpi, Group("partner"), LIMITS_WINDOW)
+    limits = queries.limits(kpi, Group("partner"), LIMITS_WINDOW, words.bands())
     lines = [
         Query(queries.value(kpi, PARTNERS, LIMITS_WINDOW), "{{partner}}", instant=False),
-        Query(f"max by (severity) ({limit})", words("Limit ({{severity}})", "Grenze ({{severity}})"), instant=False),
+        Query(limits, words("Limit: {{mark}}", "Grenze: {{mark}}"), instant=False),
     ]
     text = tiles.about(words, kpi)
     title = f"{text.title}, {words.window(LIMITS_WINDOW)}"

@@ -47,8 +47,8 @@ class Words:
         return self(kpi.means, kpi.means_de)
 
     def window(self, window: str) -> str:
-        """A window for people; a variable stays as it is."""
-        return self(*_WINDOWS[window]) if window in _WINDOWS else window
+        """A window for people; of a variable, Grafana puts in what was chosen, as the list shows it."""
+        return f"${{{window[1:]}:text}}" if window.startswith("$") else self(*_WINDOWS[window])
 
     def bands(self) -> list[str]:
         """Words of the bands 0, 1 and 2."""

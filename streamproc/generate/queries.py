@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from streamproc.generate.dashboard_texts import NOW
@@ -65,6 +66,14 @@ def _place(kpi: Kpi, group: Group, window: str | None) -> dict[str, str]:
 def marked(expr: str, *marks: tuple[str, str]) -> str:
     """The same with a label `mark` by condition, so that a legend says it: `("> 0", "up")`."""
     return " or ".join(f'label_replace({expr} {condition}, "mark", "{mark}", "", "")' for condition, mark in marks)
+
+
+def limits(kpi: Kpi, group: Group, window: str | None, bands: Sequence[str]) -> str:
+    """Limits in force, by severity, with a label `mark`: its word among those of the bands."""
+    expr = f"max by (severity) ({beside('threshold', kpi, group, window)})"
+    for severity, word in zip(("warning", "critical"), bands[1:], strict=True):
+        expr = f'label_replace({expr}, "mark", "{word}", "severity", "{severity}")'
+    return expr
 
 
 def change(kpi: Kpi, group: Group, window: str | None) -> str:

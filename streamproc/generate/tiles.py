@@ -147,7 +147,7 @@ def elapsed(words: Words, period: str) -> stat.Panel:
             "Share of the period's working time that is over.", "Anteil der Arbeitszeit des Zeitraums, der vorbei ist."
         ),
     )
-    return numbers(text, [Query(queries.period_elapsed(period), period)], Look("percentunit", decimals=0))
+    return numbers(text, [Query(queries.period_elapsed(period), words.window(period))], Look("percentunit", decimals=0))
 
 
 def countdown(words: Words, period: str) -> stat.Panel:
@@ -156,7 +156,7 @@ def countdown(words: Words, period: str) -> stat.Panel:
         words("Time left", "Verbleibende Zeit"),
         words("Until the period ends, by the calendar.", "Bis zum Ende des Zeitraums, nach dem Kalender."),
     )
-    return numbers(text, [Query(queries.period_end(period), period)], Look("dtdurations", decimals=0))
+    return numbers(text, [Query(queries.period_end(period), words.window(period))], Look("dtdurations", decimals=0))
 
 
 def firing(words: Words, **labels: str) -> stat.Panel:

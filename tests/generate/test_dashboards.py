@@ -279,7 +279,9 @@ def test_variables_are_there_and_used(board: dict[str, Any]) -> None:
         if variable["type"] == "query":  # else new teams would not show up
             assert variable["refresh"] == 2
         if variable["type"] == "custom":
-            assert variable["current"]["value"] in variable["query"].split(",")
+            listed = dict(option.split(" : ") for option in variable["query"].split(","))
+            assert listed == {option["text"]: option["value"] for option in variable["options"]}
+            assert listed[variable["current"]["text"]] == variable["current"]["value"]
 
 
 @each_board

@@ -17,6 +17,7 @@ from support.workers_pages import Sales
 
 ROOT = Path(__file__).resolve().parents[2]
 DASHBOARDS = ROOT / "deploy" / "grafana" / "dashboards"
+RECORDING = ROOT / "deploy" / "prometheus" / "rules" / "recording.rules.yml"
 PUBLISHED = ("kpi.partials", "kpi.values")  # each by one of the stages
 RATE_INTERVAL = "10s"  # in Grafana at least four scrapes; here there is one every two seconds
 RANGE_S, STEP_S = 30, 5
@@ -68,7 +69,7 @@ def _units(panel: dict[str, Any]) -> dict[str, str]:
 def options(variable: dict[str, Any], prometheus: Prometheus, chosen: dict[str, str]) -> list[str]:
     """What a variable offers: values that Grafana would put into queries."""
     if variable["type"] == "custom":
-        return str(variable["query"]).split(",")
+        return [option.partition(" : ")[2] for option in variable["query"].split(",")]
     asked = filled(variable["query"]["query"], chosen)
     if found := re.fullmatch(r"label_values\((.*), (\w+)\)", asked):
         return prometheus.label_values(found[2], found[1])
@@ -163,7 +164,8 @@ def recorded_sales(folder: Path) -> Iterator[tuple[Sales, Prometheus]]:
     """A simulated organisation, and a Prometheus that has scraped its workers and recorded what the boards read."""
     sales = Sales(wanted(), limited())
     kpis = sales.kpis_page()
-    rules = [_recording_rules(folder, kpis), _planted_alert(folder)]
+    recording = RECORDING if RECORDING.exists() else _recording_rules(folder, kpis)
+    rules = [recording, _planted_alert(folder)]
     with scraping([kpis, sales.facts_page()], rules, folder) as prometheus:
         flows = (f'rate(streamproc_published_total{{topic="{topic}"}}[{RATE_INTERVAL}]) > 0' for topic in PUBLISHED)
         for expr in (ROSTER, "ALERTS", *flows):
