@@ -39,7 +39,7 @@ def tile(
     kpi = words.catalogue[name]
     lines = [(Query(queries.value(kpi, group, window), _when(words, kpi, window)), look_of(kpi))]
     if name in headlines() and group.scope != "rep" and kpi.windowed:
-        legend = f"{{{{mark}}}} {words('vs. before', 'zu davor')}"
+        legend = f"{{{{mark}}}} {words('vs. before', 'zum Vorzeitraum')}"
         lines.append((Query(queries.change(kpi, group, window), legend), _change_look(kpi)))
     if rep_beside_team and kpi.unit not in _NO_SHARE and "team" in kpi.by:
         team = queries.of_team_of(kpi, group.member, window)

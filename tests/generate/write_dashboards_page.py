@@ -28,7 +28,7 @@ BEGIN = "<!-- written by `make dashboards-docs` -->"
 END = "<!-- end of what is written -->"
 BANDS = ("ok", "warning", "critical")
 SHOWN = 3  # members of a query with many
-NO_NAME = {"__name__", "job", "instance", "scope", "window", "kpi", "unit", "rep_name", "op", "period"}
+NO_NAME = {"__name__", "job", "instance", "scope", "window", "kpi", "unit", "rep_name", "op", "period", "severity"}
 
 
 def page(text: str, sections: str) -> str:
