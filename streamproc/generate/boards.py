@@ -171,8 +171,8 @@ def team(words: Words, several: bool = False) -> dashboard.QueryVariable:
 
 
 def rep(words: Words) -> dashboard.QueryVariable:
-    """One rep of the chosen team, by name if the roster has one."""
-    found = _query("rep", words("Rep", "Person"), f'query_result({ROSTER}{{team="$team"}})')
+    """One rep of the chosen teams, by name if the roster has one."""
+    found = _query("rep", words("Rep", "Person"), f'query_result({ROSTER}{{team=~"$team"}})')
     return found.regex('/rep="(?<value>[^"]+)"(?:,rep_name="(?<text>[^"]+)")?/')
 
 

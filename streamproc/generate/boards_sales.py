@@ -109,7 +109,12 @@ def rep(words: Words) -> Board:
         name="kpi-rep",
         title=words(view.title_en, view.title_de),
         about=words(view.means_en, view.means_de),
-        variables=[boards.region(words), boards.team(words), boards.rep(words), boards.period(words, "month")],
+        variables=[
+            boards.region(words),
+            boards.team(words, several=True),
+            boards.rep(words),
+            boards.period(words, "month"),
+        ],
         rows=[
             Row(6, _side_by_side(found[:4])),
             Row(6, _side_by_side(found[4:8])),
@@ -140,7 +145,7 @@ def mobiles(words: Words) -> list[Board]:
     place = {
         "head_of_sales": ("kpi-mobile-wall", COMPANY, []),
         "team_lead": ("kpi-mobile-team", TEAM, [boards.region(words), boards.team(words)]),
-        "rep": ("kpi-mobile-rep", REP, [boards.region(words), boards.team(words), boards.rep(words)]),
+        "rep": ("kpi-mobile-rep", REP, [boards.region(words), boards.team(words, several=True), boards.rep(words)]),
         "partner_manager": ("kpi-mobile-partners", COMPANY, []),
     }
     found = []

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from streamproc.generate.dashboard_texts import NOW
-from streamproc.generate.names import ROSTER, label_of, of_kpi, recorded
+from streamproc.generate.names import ROSTER, of_kpi, recorded
 from streamproc.kpis.kpi import Kpi
+from streamproc.outputs.scopes import label_of
 
 
 class Query(NamedTuple):

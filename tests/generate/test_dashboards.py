@@ -15,7 +15,6 @@ from grafana_foundation_sdk.cog.encoder import JSONEncoder
 from grafana_foundation_sdk.models.dashboard import Dashboard
 from support.panels import DASHBOARDS, ROOT, Target, boards, panels, selectors, targets
 
-from streamproc.generate import dashboards
 from streamproc.generate.boards import MARKER
 from streamproc.generate.names import ROSTER, of_kpi, recorded
 from streamproc.generate.panels import BAD, GOOD, LINES, MIDDLING, PLAIN, UNKNOWN
@@ -30,11 +29,10 @@ LANGS = ("en", "de")
 # Of Grafana's units, those in use; the linter knows all of them.
 UNITS = {"percentunit", "s", "dtdurations", "currencyEUR", "short", "none", "cps", "dateTimeAsLocalNoDateIfToday"}
 OF_NOW = {"stat", "bargauge", "table"}
+WAY = r"\b((?:kpi|streamproc)-[a-z-]+-en)(?:\?var-(\w+))?"
 WALL_ROWS, LEAST_SIDE = 27, 6
 KPI_METRICS = {of_kpi(kpi.name): kpi for kpi in catalogue().kpis}
-FAMILIES = {recorded(name) for name in JudgedExposition().names} | {
-    recorded(f"kpi_{name}") for name in ("previous", "change_ratio")
-}
+FAMILIES = {recorded(name) for name in JudgedExposition().names}
 
 each_board = pytest.mark.parametrize("board", BOARDS.values(), ids=BOARDS)
 
@@ -61,17 +59,6 @@ def pinned(matchers: str) -> dict[str, str]:
 
 
 # --- files -----------------------------------------------------------------------------------------------------------
-
-
-def test_the_committed_files_are_those_that_are_generated() -> None:
-    made = dashboards.files()
-    there = {
-        path.relative_to(ROOT).as_posix(): path.read_text(encoding="utf-8")
-        for path in (ROOT / "deploy" / "grafana").rglob("*")
-        if path.is_file()
-    }
-    assert sorted(there) == sorted(made)
-    assert [path for path in made if there[path] != made[path]] == [], "run `make generate`"
 
 
 @each_board
@@ -237,9 +224,18 @@ def test_links_lead_to_boards_that_there_are(board: dict[str, Any]) -> None:
             assert found, link["url"]
             assert found[1].endswith(f"-{lang}")
             known = {variable["name"] for variable in BOARDS[found[1]]["templating"]["list"]}
-            given = set(re.findall(r"var-(\w+)=", link["url"]))
-            assert given <= known
-            assert "rep" not in given or "team" in given, "the list of reps is that of the team"
+            assert set(re.findall(r"var-(\w+)=", link["url"])) <= known
+
+
+def test_alerts_lead_to_boards_that_there_are() -> None:
+    paths = sorted((ROOT / "deploy" / "prometheus" / "rules").glob("*.yml"))
+    groups = [group for path in paths for group in yaml.safe_load(path.read_text(encoding="utf-8"))["groups"]]
+    rules = [rule for group in groups for rule in group["rules"] if "alert" in rule]
+    found = {way for rule in rules for way in re.findall(WAY, rule["annotations"].get("dashboard_url", ""))}
+    assert ("kpi-rep-en", "rep") in found
+    for uid, variable in found:
+        names = {one["name"] for one in BOARDS[uid]["templating"]["list"]}
+        assert variable in (*names, "")
 
 
 def test_the_company_leads_to_teams_and_teams_to_reps() -> None:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import yaml
 
-from streamproc.generate.names import ROSTER, recorded
+from streamproc.generate.names import ROSTER
 from support.prometheus import Prometheus, scraping
 from support.workers_pages import Sales
 
@@ -163,10 +163,7 @@ Answers = dict[Target, list[tuple[dict[str, str], float]]]
 def recorded_sales(folder: Path) -> Iterator[tuple[Sales, Prometheus]]:
     """A simulated organisation, and a Prometheus that has scraped its workers and recorded what the boards read."""
     sales = Sales(wanted(), limited())
-    kpis = sales.kpis_page()
-    recording = RECORDING if RECORDING.exists() else _recording_rules(folder, kpis)
-    rules = [recording, _planted_alert(folder)]
-    with scraping([kpis, sales.facts_page()], rules, folder) as prometheus:
+    with scraping([sales.kpis_page(), sales.facts_page()], [RECORDING, _planted_alerts(folder)], folder) as prometheus:
         flows = (f'rate(streamproc_published_total{{topic="{topic}"}}[{RATE_INTERVAL}]) > 0' for topic in PUBLISHED)
         for expr in (ROSTER, "ALERTS", *flows):
             prometheus.await_series(expr)
@@ -182,22 +179,12 @@ def answers(prometheus: Prometheus, sales: Sales) -> Answers:
     return found
 
 
-def _recording_rules(folder: Path, page: Callable[[bool], bytes]) -> Path:
-    """Recorded series of all families of a page."""
-    families = re.findall(r"^# TYPE (kpi_\w+) gauge$", page(False).decode(), re.MULTILINE)
-    rules = [{"record": recorded(name), "expr": f"max without (instance, pod) ({name})"} for name in families]
-    return _rules(folder / "recording.yml", rules)
-
-
-def _planted_alert(folder: Path) -> Path:
+def _planted_alerts(folder: Path) -> Path:
     """The shipped alerts wait for minutes; these are there at once, with the same labels."""
     rules = [
         {"alert": "Planted", "expr": f"group:kpi_band:max == {band}", "labels": {"severity": severity, "domain": "kpi"}}
         for severity, band in (("warning", 1), ("critical", 2))
     ]
-    return _rules(folder / "alert.yml", rules)
-
-
-def _rules(path: Path, rules: list[dict[str, Any]]) -> Path:
-    path.write_text(yaml.safe_dump({"groups": [{"name": path.stem, "rules": rules}]}))
+    path = folder / "alerts.yml"
+    path.write_text(yaml.safe_dump({"groups": [{"name": "planted", "rules": rules}]}))
     return path
