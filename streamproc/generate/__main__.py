@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from streamproc.generate import rule_tests, rules, runbooks
+from streamproc.generate import dashboards, rule_tests, rules, runbooks
 
 # Folders of which every file is generated: what is no longer made goes.
-FOLDERS = (rules.FOLDER, rule_tests.FOLDER, runbooks.FOLDER)
-PARTS = (rules, rule_tests, runbooks)
+FOLDERS = (rules.FOLDER, rule_tests.FOLDER, runbooks.FOLDER, dashboards.FOLDER)
+PARTS = (rules, rule_tests, runbooks, dashboards)
 
 
 def changes(root: Path) -> dict[str, str | None]:
