@@ -142,10 +142,14 @@ class TaskHost:
         except Exception as error:
             self.fail(error, f"batch of {batch.tp.topic} partition {batch.tp.partition}")
             return
-        self._uncommitted_bytes += sum(len(record.value or b"") for record in batch.records)
+        self._hold(sum(len(record.value or b"") for record in batch.records))
         if self._uncommitted_bytes > MAX_UNCOMMITTED_BYTES:
             self._room.clear()
         self.metrics.event_processing_seconds.labels(self.connection.group).observe(time.perf_counter() - began)
+
+    def _hold(self, more: int) -> None:
+        self._uncommitted_bytes = max(0, self._uncommitted_bytes + more)
+        self.metrics.stream_buffer_ratio.set(self._uncommitted_bytes / MAX_UNCOMMITTED_BYTES)
 
     async def _take_over(self, assigned: set[TP], move: int, previous: asyncio.Task[None] | None) -> None:
         if previous is not None:
@@ -256,7 +260,7 @@ class TaskHost:
             return
         tasks, taken = list(self.tasks.values()), self._uncommitted_bytes
         results = await asyncio.gather(*(task.checkpoint() for task in tasks), return_exceptions=True)
-        self._uncommitted_bytes = max(0, self._uncommitted_bytes - taken)
+        self._hold(-taken)
         self._room.set()
         now_ms = int(time.time() * 1000)
         for task, result in zip(tasks, results, strict=True):

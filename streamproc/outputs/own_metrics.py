@@ -16,6 +16,7 @@ from prometheus_client import (
     Gauge,
     Histogram,
     Info,
+    ProcessCollector,
     disable_created_metrics,
     generate_latest,
 )
@@ -47,6 +48,7 @@ class OwnMetrics:
     def __init__(self, stage: str, version: str, catalogue_version: str = "") -> None:
         disable_created_metrics()  # type: ignore[no-untyped-call]
         self.registry = CollectorRegistry()
+        ProcessCollector(registry=self.registry)
         self._lock = threading.Lock()
         self._dropped = 0
         self._events()
@@ -79,7 +81,6 @@ class OwnMetrics:
         self.dlq_messages_total = counter(
             "dlq_messages_total", "Records written to the topic of rejected events.", "topic", "reason"
         )
-        self.publish_errors_total = counter("publish_errors_total", "Records that could not be published.")
         self.commit_failures_total = counter("commit_failures_total", "Checkpoints that failed and were aborted.")
         self.events_duplicate_total = counter("events_duplicate_total", "Events seen before, by id.", "topic")
         self.events_late_total = counter("events_late_total", "Events behind the watermark.", "topic", "outcome")
@@ -128,9 +129,6 @@ class OwnMetrics:
         self.last_commit_timestamp_seconds = gauge(
             "last_commit_timestamp_seconds", "When the last checkpoint was committed (Unix time).", "partition"
         )
-        self.heartbeat_timestamp_seconds = gauge(
-            "heartbeat_timestamp_seconds", "Time of the newest heartbeat through all stages (Unix time).", "partition"
-        )
 
     def _workings(self) -> None:
         gauge = self._gauge
@@ -139,8 +137,9 @@ class OwnMetrics:
         self.recovering = gauge("recovering", "1 while some task restores its state.")
         self.recovery_remaining_records = gauge("recovery_remaining_records", "Records still to restore.", "table")
         self.state_keys = gauge("state_keys", "Keys in the state.", "table")
-        self.state_bytes = gauge("state_bytes", "Size of the state as written to the changelog.", "table")
-        self.stream_buffer_ratio = gauge("stream_buffer_ratio", "Share of the fetch buffer in use, 0 to 1.")
+        self.stream_buffer_ratio = gauge(
+            "stream_buffer_ratio", "Bytes processed and not committed, as a share of those that stop the input."
+        )
 
     def _exposition(self) -> None:
         self.scrape_duration_seconds = self._gauge(
@@ -202,7 +201,6 @@ class OwnMetrics:
             self.watermark_timestamp_seconds,
             self.last_event_timestamp_seconds,
             self.last_commit_timestamp_seconds,
-            self.heartbeat_timestamp_seconds,
         )
         by_topic = (
             self.consumer_lag_records,

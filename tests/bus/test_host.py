@@ -158,8 +158,10 @@ def test_too_much_uncommitted_input_waits_for_a_checkpoint(monkeypatch: pytest.M
         waiting = asyncio.create_task(host.room())
         await asyncio.sleep(0)
         assert not waiting.done()
+        assert host.metrics.registry.get_sample_value("streamproc_stream_buffer_ratio") == 1.1
         await host._checkpoint_all()
         await waiting
+        assert host.metrics.registry.get_sample_value("streamproc_stream_buffer_ratio") == 0
 
     run(check)
 

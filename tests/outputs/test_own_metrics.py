@@ -22,7 +22,6 @@ REQUIRED = {
     "published_total": {"topic"},
     "events_rejected_total": {"topic", "reason"},
     "dlq_messages_total": {"topic", "reason"},
-    "publish_errors_total": set(),
     "commit_failures_total": set(),
     "events_duplicate_total": {"topic"},
     "events_late_total": {"topic", "outcome"},
@@ -43,13 +42,11 @@ REQUIRED = {
     "watermark_timestamp_seconds": {"partition"},
     "last_event_timestamp_seconds": {"partition"},
     "last_commit_timestamp_seconds": {"partition"},
-    "heartbeat_timestamp_seconds": {"partition"},
     "rebalances_total": set(),
     "assigned_partitions": {"topic", "role"},
     "recovering": set(),
     "recovery_remaining_records": {"table"},
     "state_keys": {"table"},
-    "state_bytes": {"table"},
     "stream_buffer_ratio": set(),
     "scrape_duration_seconds": set(),
     "series_exposed": {"metric"},
@@ -128,7 +125,7 @@ def test_closed_label_sets_start_at_zero_where_events_come_in():
 
 def test_unlabelled_counters_start_at_zero():
     page = OwnMetrics("kpis", "1").render(False)
-    for name in ("publish_errors_total", "commit_failures_total", "rebalances_total", "series_dropped_total"):
+    for name in ("commit_failures_total", "rebalances_total", "series_dropped_total"):
         assert get(page, name) == 0
 
 
@@ -202,7 +199,7 @@ def test_page_is_kpis_and_own_metrics_with_one_end(openmetrics):
     page = own.page(kpis)(openmetrics)
     found = samples(page, openmetrics)
     assert found["kpi_calls", frozenset({("scope", "company"), ("window", "1h")})] == 7
-    assert get(page, "publish_errors_total", openmetrics) == 0
+    assert get(page, "commit_failures_total", openmetrics) == 0
     assert page.count(b"# EOF") == int(openmetrics)
     assert page.endswith(b"# EOF\n") == openmetrics
 

@@ -220,13 +220,10 @@ class Stack:
         return bands[-1] if bands else None
 
     def ask(self, query: str) -> list[dict[str, Any]]:
-        """The result of an instant query; nothing while Prometheus is not there."""
+        """The result of an instant query. Raises OSError while Prometheus is not there."""
         address = f"http://127.0.0.1:{self.prometheus_port}/api/v1/query?{urllib.parse.urlencode({'query': query})}"
-        try:
-            with urllib.request.urlopen(address, timeout=10) as response:
-                return list(orjson.loads(response.read())["data"]["result"])
-        except OSError:
-            return []
+        with urllib.request.urlopen(address, timeout=10) as response:
+            return list(orjson.loads(response.read())["data"]["result"])
 
 
 def _hurried(content: Any) -> Any:

@@ -43,7 +43,7 @@ class Story:
         """Wait until something is seen. Raises TimeoutError."""
         with self._console.status(f"waiting: {what}"):
             deadline = time.monotonic() + SOON_S
-            while not seen():
+            while not _answered(seen):
                 if time.monotonic() > deadline:
                     self.rows.append((what, "not seen"))
                     raise TimeoutError(f"not within {SOON_S:g} s: {what}")
@@ -53,6 +53,14 @@ class Story:
     def note(self, what: str) -> None:
         self.rows.append((what, f"{time.monotonic() - self._began:.1f}"))
         self._console.print(f"{self.rows[-1][1]:>7} s  {what}", highlight=False)
+
+
+def _answered(seen: Callable[[], object]) -> bool:
+    """What is seen; not so while who is asked is not there."""
+    try:
+        return bool(seen())
+    except OSError:
+        return False
 
 
 def play(stack: Stack, partner: Partner, story: Story) -> None:
@@ -90,9 +98,11 @@ def _played(stack: Stack, story: Story, console: Console) -> bool:
 def main() -> int:
     console = Console(stderr=True)
     story = Story(console)
-    with tempfile.TemporaryDirectory(prefix="streamproc-stack-") as folder:
-        with Stack(Path(folder), story.note) as stack:
-            failed = not _played(stack, story, console)
+    with (
+        tempfile.TemporaryDirectory(prefix="streamproc-stack-") as folder,
+        Stack(Path(folder), story.note) as stack,
+    ):
+        failed = not _played(stack, story, console)
     table = Table("what", "after (s)", title="From an event to a webhook and back")
     for row in story.rows:
         table.add_row(*row)
