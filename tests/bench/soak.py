@@ -1,12 +1,13 @@
-"""Memory and lag over a long run: `make soak` or `python tests/bench/soak.py [--minutes 30] [--days 200] [--rate N]`.
+"""Memory and lag over a long run: `make soak` or `python tests/bench/soak.py [--minutes 30] [--days 320] [--rate N]`.
 
 An embedded broker, one worker of each stage, a simulated organisation at half of the rate that the machine manages
-(measured first, or `--rate`). To come past every horizon (ids 7 days, e-mails and meetings 97, longest window 90), time
-runs faster: the run covers `--days` of arrival and event time, told to the broker as the records' times; windows slide
-by the events' clock. So the memory of the second half is that of a system that has run for months.
+(measured first, or `--rate`). To come past the horizons of what there is much of (ids 7 days, longest rolling window
+90, e-mails and meetings 97), time runs faster: the run covers `--days` of arrival and event time, told to the broker as
+the records' times; windows slide by the events' clock. Warm is what is older than `WARM_DAYS`. Deals and packed day
+slices are kept for 800 days, so they go on growing; that they are few is what the verdict must show, too.
 
-Prints a line a minute, and at the end the verdict: memory of the last third against the third before, largest lag.
-Exit code 1 if memory grew by more than 5 % or the lag by more than 20 s of input.
+Prints a line a minute, and at the end the verdict: memory of the second half after warming up against the first, and
+the largest lag. Exit code 1 if memory grew by more than 5 % or the lag by more than 20 s of input.
 """
 
 from __future__ import annotations
@@ -41,6 +42,7 @@ DAY_MS = 86_400_000
 START_MS = 1_750_000_000_000
 REPS = 8  # few groups: at 10,000 times the speed of time, each second has the work of three full hours for each group
 PROBE_EVENTS = 60_000  # to find out what the machine manages
+WARM_DAYS = 120
 GROWTH, LAG_S = 0.05, 20.0
 STEP_S = 0.2
 
@@ -129,16 +131,17 @@ def tell(s: Sample, speed: float) -> None:
     )
 
 
-def verdict(samples: list[Sample], seconds: float) -> bool:
-    """Compare the last third with the third before."""
-    third = len(samples) // 3
-    middle, last = samples[-2 * third : -third], samples[-third:]
+def verdict(samples: list[Sample], speed: float) -> bool:
+    """Compare the halves of the time after warming up."""
+    warm = [s for s in samples if s.at_s * speed >= WARM_DAYS * 86_400]
+    first, last = warm[: len(warm) // 2], warm[len(warm) // 2 :]
     well = True
     for name, of in (("facts", 2), ("kpis", 3)):
-        before, after = (sum(s[of] for s in part) / len(part) for part in (middle, last))
-        print(f"{name}: {before:.0f} MB in the second third, {after:.0f} MB in the last ({after / before - 1:+.1%})")
+        before, after = (sum(s[of] for s in part) / len(part) for part in (first, last))
+        print(f"{name}: {before:.0f} MB in the first half after day {WARM_DAYS}, {after:.0f} MB in the second", end="")
+        print(f" ({after / before - 1:+.1%})")
         well &= after <= before * (1 + GROWTH)
-    most, rate = max(s.lag for s in samples), samples[-1].sent / seconds
+    most, rate = max(s.lag for s in samples), samples[-1].sent / samples[-1].at_s
     print(f"rate {rate:,.0f}/s, largest lag {most:,.0f} events ({most / rate:.1f} s of input)")
     return well and most / rate <= LAG_S
 
@@ -146,9 +149,11 @@ def verdict(samples: list[Sample], seconds: float) -> bool:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--minutes", type=float, default=30)
-    parser.add_argument("--days", type=float, default=200)
+    parser.add_argument("--days", type=float, default=320)
     parser.add_argument("--rate", type=float)
     asked = parser.parse_args()
+    if asked.days < 2 * WARM_DAYS:
+        parser.error(f"--days {asked.days:g}: expected at least {2 * WARM_DAYS}, for it takes {WARM_DAYS} to warm up")
     with tempfile.TemporaryDirectory() as folder, EmbeddedKafka() as kafka:
         specs = [
             replace(spec, log_append_time=False) if spec.name in EVENT_TOPICS else spec
@@ -164,7 +169,7 @@ def main() -> int:
                 cluster.start(stage, stage)
                 cluster.wait_ready(stage)
             samples = asyncio.run(run(cluster, asked.minutes, asked.days, asked.rate))
-            well = verdict(samples, samples[-1].at_s)
+            well = verdict(samples, asked.days * 86_400 / (asked.minutes * 60))
         finally:
             codes = cluster.stop()
         print(f"workers ended with {codes}")
