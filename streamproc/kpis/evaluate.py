@@ -111,7 +111,7 @@ class Evaluator:
                 ceased.append(series)
             return
         parts = kpi.parts(self._totals(kpi, group, window))
-        if kpi.reads_length and parts.denominator is not None:
+        if kpi.reads_length and parts.value is not None:
             self._moving.add(series)
         if parts != self.latest.get(series):
             self.latest[series] = parts

@@ -54,6 +54,7 @@ LevelFact = Annotated[str, _facts(Kind.LEVEL)]
 DurationFact = Annotated[str, _facts(Kind.DURATION)]
 DistinctFact = Annotated[str, _facts(Kind.DISTINCT)]
 Limit = Annotated[int, _one_of(THRESHOLDS_S, "seconds")]
+Points = Annotated[int, Meta(ge=-1_000_000, le=1_000_000)]  # so that no sum of them is wider than a record's 64 bits
 
 
 class Declared(Struct, kw_only=True, forbid_unknown_fields=True, tag_field="kind"):
@@ -97,7 +98,7 @@ class OwnGrowth(OwnSum, tag="growth"):
 
 
 class OwnWeighted(Declared, tag="weighted"):
-    weights: dict[CountFact, int]
+    weights: dict[CountFact, Points]
 
 
 class OwnMeanDuration(Declared, tag="duration_mean"):
