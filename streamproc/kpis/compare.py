@@ -163,7 +163,7 @@ def _trend(kpi: Kpi, now: Parts, then: Parts, exposure: float | None) -> tuple[T
         return None, None
     share = exposure or 0.5
     if type(kpi) is Count:
-        if now.n + then.n < LEAST_N:
+        if min(now.n, then.n) < 0 or now.n + then.n < LEAST_N:  # < 0: shed once, then withdrawn
             return None, None
         return binomial(int(now.value), int(then.value), share), "conditional binomial"
     if min(now.n, then.n) < LEAST_N or not then.value:

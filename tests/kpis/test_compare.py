@@ -208,6 +208,8 @@ def test_trend_of_ratios(now: tuple[int, int], then: tuple[int, int], expected: 
         (1, 9, "falling"),
         (5, 5, "flat"),
         (6, 3, None),  # fewer than ten
+        (-1, 12, None),  # withdrawn from a group that had shed them
+        (12, -1, None),
     ],
 )
 def test_trend_of_counts(now: int, then: int, expected: str | None) -> None:
