@@ -97,18 +97,18 @@ def _has(kpi: Kpi, group: str) -> bool:
 def _flows(currency: str, names: list[str] | None, groups: list[str]) -> list[Kpi]:
     """The KPIs named, or all that add up over time, of at least one of the groups."""
     from streamproc.kpis.catalogue import catalogue
-    from streamproc.kpis.history import is_flow
+    from streamproc.kpis.history import adds_up
 
     full = catalogue(currency)
     chosen = [full[name] for name in arguments.known_kpis(names, full)]
     for kpi in chosen:
-        if not is_flow(kpi):
+        if not adds_up(kpi):
             raise wrong_use(f"--kpi: {kpi.name} does not add up over time; expected a count or a sum, such as {WON}")
         for group in groups:
             if not _has(kpi, group):
                 have = ", ".join(("company", *kpi.by))
                 raise wrong_use(f"--where: {kpi.name} is not kept by {group.partition('=')[0]}, but by {have}")
-    return chosen or [kpi for kpi in full.kpis if is_flow(kpi) and any(_has(kpi, group) for group in groups)]
+    return chosen or [kpi for kpi in full.kpis if adds_up(kpi) and any(_has(kpi, group) for group in groups)]
 
 
 def _with_pipeline(kpis: list[Kpi], currency: str) -> Catalogue:
