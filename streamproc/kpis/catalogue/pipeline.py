@@ -23,7 +23,7 @@ def velocity(now: Totals) -> Parts:
     """
     won, lost = now.window.get("deal_won", 0), now.window.get("deal_lost", 0)
     cycle = now.window.get("sales_cycle")
-    if won <= 0 or cycle is None or cycle.count <= 0 or cycle.sum_ms <= 0:
+    if won <= 0 or won + lost <= 0 or cycle is None or cycle.count <= 0 or cycle.sum_ms <= 0:
         return Parts(None, None, None, won + lost)
     opportunities = now.levels.get("opportunities", 0)
     money = opportunities * now.window.get("revenue", 0) / (MONEY * (won + lost))
