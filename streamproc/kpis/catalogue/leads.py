@@ -1,21 +1,17 @@
 """Lead and partner KPIs. Ratios belong to the cohort of their denominator: creation, offer or acceptance."""
 
 from streamproc.kpis.catalogue.durations import durations
-from streamproc.kpis.kpi import MONEY, Count, Derived, Kpi, Level, Parts, Ratio, Totals, WithinDuration
+from streamproc.kpis.catalogue.revenue import cost_per, recorded
+from streamproc.kpis.kpi import Count, Derived, Kpi, Level, Ratio, WithinDuration
 
 LEADS = ("rep", "team", "region", "campaign", "product", "channel", "lead_source", "segment", "partner")
 ONLINE = ("rep", "team", "region", "campaign", "product")
 PARTNERS = ("partner", "rep", "team", "region", "campaign", "product", "lead_source")
+CAMPAIGNS = ("cost_campaign",)
 HOUR_S = 3600
 _COUNTED = {
     "lead.touched": "touch", "lead.accepted": "acceptance", "lead.contacted": "contact", "lead.closed": "closing",
 }  # fmt: skip
-
-
-def campaign_cost(now: Totals) -> Parts:
-    """Money per lead created; undefined without one. It reads the records too: they are there where costs come to 0."""
-    money, leads = now.window.get("cost_campaign", 0) / MONEY, now.window.get("lead_created", 0)
-    return Parts(money / leads if leads else None, money, leads, leads)
 
 
 def _stage(name: str, english: str, german: str) -> Kpi:
@@ -241,8 +237,8 @@ def money_kpis(currency: str) -> list[Kpi]:
             formula="sum(campaign cost) / n(lead created)",
             events=("cost.recorded", "lead.created"),
             source="C14",
-            of=("cost_campaign", "cost_campaign_recorded", "lead_created"),
-            compute=campaign_cost,
+            of=(*CAMPAIGNS, *recorded(CAMPAIGNS), "lead_created"),
+            compute=cost_per("lead_created", CAMPAIGNS),
             unit=currency,
             by=("campaign", "team", "region", "product", "lead_source"),
         ),
