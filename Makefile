@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 ARGS ?=
 
-.PHONY: help install demo test test-faults test-year lint bench bench-memory bench-recovery bench-rebalance soak schemas docs build constraints clean
+.PHONY: help install demo test test-faults test-year lint bench bench-memory bench-recovery bench-rebalance soak schemas docs generate dashboards-docs stack build constraints clean
 
 help:
 	@printf '%s\n' \
@@ -20,6 +20,9 @@ help:
 	  'make soak         memory and lag over half an hour at half of the greatest rate' \
 	  'make schemas      write the JSON schemas of the events into schemas/' \
 	  'make docs         write what docs/kpis.md says about each KPI' \
+	  'make generate     write rules, their tests, runbooks and dashboards from the catalogue' \
+	  'make dashboards-docs  ask a real Prometheus for every panel, and write what docs/dashboards.md says of it' \
+	  'make stack        everything with a real Prometheus and Alertmanager: a breach, its alerts, their end (some minutes)' \
 	  'make build        a wheel in dist/' \
 	  'make constraints  pin the installed versions in constraints.txt' \
 	  'make clean        remove .venv, dist and all caches'
@@ -67,6 +70,17 @@ schemas: install
 
 docs: install
 	$(BIN)/python -m streamproc.kpi_docs
+
+generate: .venv/.installed-dev
+	@$(BIN)/python -m streamproc.generate
+
+# It needs Debian's package prometheus.
+dashboards-docs: .venv/.installed-dev
+	@$(BIN)/python tests/generate/write_dashboards_page.py
+
+# It needs Debian's packages prometheus and prometheus-alertmanager.
+stack: .venv/.installed-dev
+	@$(BIN)/python tests/stack/run.py $(ARGS)
 
 build: install
 	@echo 'Building the wheel (some seconds) ...'

@@ -34,7 +34,7 @@ from streamproc.events import EVENT_TOPICS
 from streamproc.facts.reference import Reference
 from streamproc.facts.reject_limit import TooManyRejected
 from streamproc.ingest.kpis_file import full_catalogue
-from streamproc.kpis.catalogue.judgement import judgements
+from streamproc.kpis.catalogue.judgement import headlines, judgements
 from streamproc.kpis.fed import BackfillNeeded, StateVersionError
 from streamproc.kpis.kpi import Catalogue
 from streamproc.kpis.limits import TargetCheck
@@ -70,7 +70,7 @@ class Worker:
         self.catalogue = full_catalogue(settings.currency, settings.kpis_file)
         self.reference = Reference(settings.currency, tuple(settings.stages))
         self.metrics = OwnMetrics(stage, __version__, _catalogue_version(self.catalogue))
-        self.exposition = KpiExposition(self.catalogue, settings.max_series)
+        self.exposition = KpiExposition(self.catalogue, settings.max_series, headlines(settings.currency))
         group = f"{settings.app}-{stage}"
         self.broker = Broker.of(settings)
         self.connection = Connection(self.broker, group, f"{group}-changelog")

@@ -8,6 +8,7 @@ from typing import NamedTuple
 from streamproc.facts.targets import PERIODS
 from streamproc.kpis.kpi import KpiValue
 from streamproc.outputs.gauge import Gauge, escape
+from streamproc.outputs.scopes import BRIEF, scope_of
 
 Key = tuple[str, str, str | None]  # KPI, group, window
 
@@ -23,7 +24,7 @@ class Period(NamedTuple):
 
 
 class JudgedExposition:
-    """Families over all KPIs, told apart by the label `kpi`. Only series that are judged have lines."""
+    """Families over all KPIs, told apart by the label `kpi`. Only series that are judged or compared have lines."""
 
     def __init__(self) -> None:
         self._target = Gauge("kpi_target", "Target of a KPI, in its unit.")
@@ -31,7 +32,8 @@ class JudgedExposition:
             "kpi_threshold", "Limit of a KPI, in its unit: values lt (below) or gt (above) it are of that severity."
         )
         self._clear = Gauge("kpi_threshold_clear", "Where a KPI's value that was beyond a limit is good again.")
-        self._samples = Gauge("kpi_min_samples", "With fewer behind a KPI's value its band stays as it is.")
+        self._samples = Gauge("kpi_samples", "How many things are behind a KPI's value that has limits.")
+        self._least = Gauge("kpi_min_samples", "With fewer behind a KPI's value its band stays as it is.")
         self._attainment = Gauge(
             "kpi_attainment_ratio", "Value / target of a KPI; target / value where lower is better, at most 10."
         )
@@ -39,8 +41,11 @@ class JudgedExposition:
             "kpi_target_pace_ratio", "Attainment against the elapsed share of the period's working time; 1 is on track."
         )
         self._band = Gauge("kpi_band", "Band of a KPI's value: 0 ok, 1 warning, 2 critical.")
+        self._previous = Gauge("kpi_previous", "A KPI's value in the window before, in its unit.")
+        self._change = Gauge("kpi_change_ratio", "Change of a KPI's value against the window before, as a share.")
         self._all = (
-            self._target, self._threshold, self._clear, self._samples, self._attainment, self._pace, self._band,
+            self._target, self._threshold, self._clear, self._samples, self._least, self._attainment, self._pace,
+            self._band, self._previous, self._change,
         )  # fmt: skip
         self._shown: set[Key] = set()
 
@@ -58,7 +63,8 @@ class JudgedExposition:
         found = value.against
         if key in self._shown:
             self.remove(key)
-        if found is None or (found.target is None and found.limits is None):
+        is_compared = found is not None and found.previous is not None and scope_of(value.group) not in BRIEF
+        if found is None or (found.target is None and found.limits is None and not is_compared):
             return
         self._shown.add(key)
         name, _, window = key
@@ -69,13 +75,16 @@ class JudgedExposition:
         self._attainment.put(key, labels, found.attainment)
         self._pace.put(key, labels, found.pace)
         self._band.put(key, labels, BANDS.get(found.band))
+        self._previous.put(key, unit, found.previous if is_compared else None)
+        self._change.put(key, labels, found.change if is_compared else None)
         if found.limits is not None:
             op = f'op="{"lt" if found.is_below else "gt"}"'
             for severity in ("warning", "critical"):
                 limit = getattr(found.limits, severity)
                 self._threshold.put((key, severity), f'{unit},severity="{severity}",{op}', limit)
             self._clear.put(key, f"{unit},{op}", found.limits.clear)
-            self._samples.put(key, labels, found.limits.min_samples)
+            self._samples.put(key, labels, value.n)
+            self._least.put(key, labels, found.limits.min_samples)
 
     def remove(self, key: Key) -> None:
         """Forget a series."""

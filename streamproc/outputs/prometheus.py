@@ -8,7 +8,7 @@ second. What prometheus_client writes for the same families is the model, and th
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from typing import NamedTuple
 
 from prometheus_client.utils import floatToGoString
@@ -16,18 +16,16 @@ from prometheus_client.utils import floatToGoString
 from streamproc.kpis.kpi import Catalogue, Derived, Growth, Kpi, KpiValue, Mean, MeanDuration, Ratio, WithinDuration
 from streamproc.outputs.gauge import Gauge, escape, head
 from streamproc.outputs.judged_metrics import JudgedExposition, Period
+from streamproc.outputs.scopes import BRIEF, scope_of
+from streamproc.outputs.scopes import labels as labels_of
 from streamproc.windows.aggregates import THRESHOLDS_S
 
 Key = tuple[str, str, str | None]  # KPI, group, window
 
 EOF = "# EOF\n"
-SCOPE_COMPANY = "company"
-# Dimensions that would clash with the labels of scrape targets have another name as a label.
-_LABELS = {"region": "sales_region"}
-# Histograms cost 21 series each, so they are exposed from team level up.
-SCOPES_WITHOUT_HISTOGRAM = frozenset({"rep"})
 _LE = (*(floatToGoString(limit) for limit in THRESHOLDS_S), "+Inf")  # type: ignore[no-untyped-call]
 _HISTOGRAM_LINES = len(_LE) + 2  # and _gcount, _gsum
+_COMPARED_SERIES = 2  # kpi_previous, kpi_change_ratio
 
 
 class RepInfo(NamedTuple):
@@ -80,17 +78,23 @@ class _GaugeHistogram:
         )
 
 
+def has_parts(kpi: Kpi) -> bool:
+    """Whether a KPI's numerator and denominator are shown beside its value."""
+    return isinstance(kpi, Ratio | Mean | Growth | WithinDuration | Derived)
+
+
 class _Block:
     """The families of one KPI."""
 
-    def __init__(self, kpi: Kpi) -> None:
+    def __init__(self, kpi: Kpi, compared: bool) -> None:
         name = f"kpi_{kpi.name}"
         text = f"{kpi.means} Formula: {kpi.formula}. Events: {', '.join(kpi.events)}."
         self.kpi = kpi
         self.value = Gauge(name, text)
         self.parts: tuple[Gauge, Gauge] | None = None
         self.durations: _GaugeHistogram | None = None
-        if isinstance(kpi, Ratio | Mean | Growth | WithinDuration | Derived):
+        self._compared = _COMPARED_SERIES if compared else 0
+        if has_parts(kpi):
             self.parts = (
                 Gauge(f"{name}_numerator", f"Numerator of {name}. {text}"),
                 Gauge(f"{name}_denominator", f"Denominator of {name}. {text}"),
@@ -108,9 +112,8 @@ class _Block:
 
     def cost(self, scope: str) -> int:
         """Number of series that a group of this scope can come to in one window."""
-        if self.parts:
-            return 3
-        return 1 + _HISTOGRAM_LINES if self.durations and scope not in SCOPES_WITHOUT_HISTOGRAM else 1
+        detail = 0 if scope in BRIEF else self._compared + _HISTOGRAM_LINES * (self.durations is not None)
+        return detail + (3 if self.parts else 1)
 
     def put(self, key: Key, labels: str, value: KpiValue) -> None:
         self.value.put(key, labels, value.value)
@@ -118,7 +121,7 @@ class _Block:
             known = value.denominator is not None
             self.parts[0].put(key, labels, value.numerator if known else None)
             self.parts[1].put(key, labels, value.denominator)
-        elif self.durations and _scope(value.group) not in SCOPES_WITHOUT_HISTOGRAM:
+        elif self.durations and scope_of(value.group) not in BRIEF:
             self.durations.put(key, labels, value)
 
     def remove(self, key: Key) -> None:
@@ -140,6 +143,7 @@ class _Series:
 class KpiExposition:
     """The series of `/metrics` for KPI values: `apply` and `drop` by the event loop, `render` by a worker thread.
 
+    `compared`: names of the KPIs whose values come with that of the window before.
     `max_series` caps the series (samples). Beyond it new ones are refused; those already there go on. A KPI's group
     takes room for all the series that it can come to, so that a value that becomes defined always finds its place.
 
@@ -149,8 +153,10 @@ class KpiExposition:
     holds `_scrape_lock`; the event loop never takes that one, hence never waits for text being written.
     """
 
-    def __init__(self, catalogue: Catalogue, max_series: int = 200_000) -> None:
-        self._blocks = {kpi.name: _Block(kpi) for kpi in catalogue.kpis}
+    def __init__(
+        self, catalogue: Catalogue, max_series: int = 200_000, compared: Collection[str] = frozenset()
+    ) -> None:
+        self._blocks = {kpi.name: _Block(kpi, kpi.windowed and kpi.name in compared) for kpi in catalogue.kpis}
         self._check_names()
         self._max_series = max_series
         self._lock = threading.Lock()
@@ -254,7 +260,7 @@ class KpiExposition:
                 continue
             labels = self._labels.get(key)
             if labels is None:
-                labels = self._labels[key] = _labels(value.group, value.window)
+                labels = self._labels[key] = labels_of(value.group, value.window)
             block.put(key, labels, value)
             self._judged.put(key, labels, value)
 
@@ -263,7 +269,7 @@ class KpiExposition:
         block = self._blocks.get(name)
         if block is None:
             raise ValueError(f"KPI {name!r} is not in the catalogue; give the exposition the catalogue that evaluates")
-        scope = _scope(group)
+        scope = scope_of(group)
         if scope and scope not in block.kpi.by:
             raise ValueError(f"group {group!r} of KPI {name!r}: expected one of the dimensions {block.kpi.by}")
         cost = block.cost(scope)
@@ -299,20 +305,6 @@ class KpiExposition:
                 if family.name in seen:
                     raise ValueError(f"KPI {block.kpi.name!r}: metric {family.name!r} exists already; rename the KPI")
                 seen.add(family.name)
-
-
-def _scope(group: str) -> str:
-    return group.partition("=")[0]
-
-
-def _labels(group: str, window: str | None) -> str:
-    scope, _, member = group.partition("=")
-    pairs = [f'scope="{scope or SCOPE_COMPANY}"']
-    if scope:
-        pairs.append(f'{_LABELS.get(scope, scope)}="{escape(member)}"')
-    if window is not None:
-        pairs.append(f'window="{escape(window)}"')
-    return ",".join(pairs)
 
 
 def _roster_text(roster: list[RepInfo], openmetrics: bool) -> str:

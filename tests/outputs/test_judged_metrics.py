@@ -57,6 +57,7 @@ def test_limits_with_severity_and_side() -> None:
     assert samples(exposition) == {
         "kpi_threshold": [({**with_unit, "severity": "warning"}, 0.25), ({**with_unit, "severity": "critical"}, 0.2)],
         "kpi_threshold_clear": [(with_unit, 0.3)],
+        "kpi_samples": [(labels, 3)],
         "kpi_min_samples": [(labels, 20)],
         "kpi_band": [(labels, 2)],
     }
@@ -67,21 +68,44 @@ def test_limits_with_severity_and_side() -> None:
 def test_what_is_taken_away_goes() -> None:
     exposition = KpiExposition(catalogue())
     exposition.apply([value("revenue_eur", "month", "eur", TARGET), value("win_ratio", "30d", "ratio", LIMITS)])
-    assert len(samples(exposition)) == 7
+    assert len(samples(exposition)) == 8
     assert exposition.series_exposed()["kpi_threshold"] == 2
     only = LIMITS._replace(limits=Limits(critical=0.2), band="none")
     exposition.apply([value("revenue_eur", "month", "eur", None), value("win_ratio", "30d", "ratio", only)])
     found = samples(exposition)
-    assert sorted(found) == ["kpi_min_samples", "kpi_threshold"]
+    assert sorted(found) == ["kpi_min_samples", "kpi_samples", "kpi_threshold"]
     assert [labels["severity"] for labels, _ in found["kpi_threshold"]] == ["critical"]
     exposition.drop([("win_ratio", "team=dach-1", "30d")])
     assert samples(exposition) == {}
 
 
-def test_a_series_that_is_only_compared_has_none_of_these() -> None:
+def test_a_value_comes_with_that_of_the_window_before() -> None:
     exposition = KpiExposition(catalogue())
-    exposition.apply([value("revenue_eur", "30d", "eur", Against(previous=2, change=0.5, trend="rising"))])
+    compared = Against(previous=2, change=0.5, trend="rising")
+    exposition.apply([value("revenue_eur", "30d", "eur", compared)])
+    labels = {"kpi": "revenue_eur", **LABELS, "window": "30d"}
+    assert samples(exposition) == {
+        "kpi_previous": [({**labels, "unit": "eur"}, 2)],
+        "kpi_change_ratio": [(labels, 0.5)],
+    }
+    exposition.apply([value("revenue_eur", "30d", "eur", Against(previous=0, change=None))])
+    assert sorted(samples(exposition)) == ["kpi_previous"]
+    exposition.apply([value("revenue_eur", "30d", "eur", None)])
     assert samples(exposition) == {}
+
+
+def test_a_rep_has_none_of_the_window_before() -> None:
+    exposition = KpiExposition(catalogue())
+    exposition.apply([value("revenue_eur", "30d", "eur", Against(previous=2, change=0.5), group="rep=ann")])
+    assert samples(exposition) == {}
+
+
+def test_the_window_before_takes_room_under_the_cap() -> None:
+    series = [value("revenue_eur", "30d", "eur", None, group=f"team={i}") for i in range(10)]
+    for compared, fit in ((frozenset[str](), 10), (frozenset({"revenue_eur"}), 3)):
+        exposition = KpiExposition(catalogue(), max_series=10, compared=compared)
+        exposition.apply(series)
+        assert exposition.series_dropped == 10 - fit
 
 
 def test_periods_go_with_the_task_that_tells_them() -> None:

@@ -1,0 +1,1 @@
+"""Rules, their tests, runbooks and dashboards, made from the catalogue: `make generate`."""
