@@ -31,8 +31,9 @@ from streamproc.kpis.kpi import (
 )
 from streamproc.windows.aggregates import THRESHOLDS_S
 
-# `/metrics` has families of these names beside those of KPIs.
+# `/metrics` has families of these names beside those of KPIs: all that begin so, and single ones.
 RESERVED = ("target", "threshold", "attainment", "period_", "band", "min_samples", "forecast", "benchmark")
+TAKEN = ("rep", "samples", "previous", "change_ratio")
 
 
 def _one_of(words: Sequence[str | int], description: str) -> Meta:
@@ -185,7 +186,7 @@ class _Builder:
         for i, one in enumerate(self.declared):
             if one.name in self.builtin:
                 self.wrong(i, "name", f"'{one.name}' is taken by a built-in KPI; expected another")
-            elif one.name.startswith(RESERVED) or one.name in self.durations():
+            elif one.name.startswith(RESERVED) or one.name in (*TAKEN, *self.durations()):
                 self.wrong(i, "name", f"'{one.name}' is that of another metric in /metrics; expected another")
             elif one.name in self.index:
                 self.wrong(i, "name", f"'{one.name}' is declared twice; expected once")

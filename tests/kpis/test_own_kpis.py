@@ -19,6 +19,7 @@ from streamproc.ingest.kpis_file import OwnKpiErrors, full_catalogue
 from streamproc.kpis.catalogue import catalogue
 from streamproc.kpis.kpi import KpiValue
 from streamproc.kpis.own import KINDS
+from streamproc.outputs.judged_metrics import JudgedExposition
 from streamproc.outputs.topics import encode_value
 from streamproc.schemas import kpis_schema
 
@@ -208,6 +209,12 @@ def test_a_mistake_is_told_with_its_place(tmp_path: Path, kpis: list[dict[str, A
         told = [line for line in told if ": name: " not in line]
     assert len(told) == 1, told
     assert [word for word in words if word not in told[0]] == []
+
+
+@pytest.mark.parametrize("family", sorted({"kpi_rep", *JudgedExposition().names}))
+def test_names_of_other_metrics_are_refused_by_the_check_rather_than_by_the_worker(family: str, tmp_path: Path) -> None:
+    told = mistakes(write(tmp_path, CALLS | {"name": family.removeprefix("kpi_")}))
+    assert any("is that of another metric in /metrics" in line for line in told)
 
 
 def test_money_is_in_the_reporting_currency(tmp_path: Path) -> None:
