@@ -20,6 +20,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from rich.console import Console
 from rich.table import Table
+from support.panels import answer, boards, choose, targets
+from support.prometheus import Prometheus
+
 from stack.partner import Partner
 from stack.parts import Stack, Wanted
 
@@ -63,7 +66,7 @@ def _answered(seen: Callable[[], object]) -> bool:
         return False
 
 
-def play(stack: Stack, partner: Partner, story: Story) -> None:
+def play(stack: Stack, partner: Partner, story: Story, console: Console) -> None:
     """The story. Raises TimeoutError where it does not go on."""
     story.see("Prometheus scrapes both workers", stack.both_scraped)
     story.see("Watchdog reaches its webhook", lambda: stack.sink.has("watchdog", "Watchdog", "firing"))
@@ -84,11 +87,26 @@ def play(stack: Stack, partner: Partner, story: Story) -> None:
         ended = ("sales", of.alert, "resolved", partner.name)
         story.see(f"webhook: {of.alert} is resolved", lambda ended=ended: stack.sink.has(*ended))
     story.see("no rule failed", lambda: stack.rule_failures() == 0)
+    asked, empty = ask_boards(Prometheus(f"127.0.0.1:{stack.prometheus_port}"))
+    story.note(f"{asked} queries of the dashboards: none refused, {asked - len(empty)} with values")
+    console.print("Without a value here (nobody has set its limit, or it has not happened):", ", ".join(sorted(empty)))
+
+
+def ask_boards(prometheus: Prometheus) -> tuple[int, list[str]]:
+    """Number of queries of all boards, and the panels of those without an answer. AssertionError if one is refused."""
+    asked, empty = 0, []
+    for board in boards().values():
+        chosen = choose(board, prometheus, {})
+        for target in targets(board):
+            asked += 1
+            if not answer(target, prometheus, chosen):
+                empty.append(f"{target.board}: {target.panel} ({target.ref})")
+    return asked, empty
 
 
 def _played(stack: Stack, story: Story, console: Console) -> bool:
     try:
-        play(stack, Partner(int(time.time() * 1000)), story)
+        play(stack, Partner(int(time.time() * 1000)), story, console)
     except TimeoutError as error:
         console.print(f"{stack.describe()}\n[bold]failed[/bold]: {error}", highlight=False)
         return False
