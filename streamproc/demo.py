@@ -113,7 +113,6 @@ class _Demo:
         known = full_catalogue(self.settings.currency, self.settings.kpis_file).kpis
         wall = Wall({kpi.name: kpi.title_en for kpi in known}, _names(reference))
         broker = Broker.of(self.settings)
-        self.shown = broker.consumer(auto_offset_reset="earliest")
         await create(broker, table(self.settings.app, self.settings.partitions))
         async with AsyncExitStack() as stack:
             publisher = await stack.enter_async_context(Publisher(broker))
@@ -207,6 +206,7 @@ class _Demo:
 
     async def _watch(self, wall: Wall) -> None:
         """Follow `kpi.values`."""
+        self.shown = Broker.of(self.settings).consumer(auto_offset_reset="earliest")
         await self.shown.start()
         try:
             async for records in read(self.shown, VALUES, follow=True):
