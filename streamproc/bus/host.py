@@ -24,6 +24,7 @@ BUSY_RECORDS = 2_000  # records since the last checkpoint that count as load
 TICK_S = 1.0
 REVOKE_S = 20.0  # for the last checkpoint before partitions move; the group waits 60 s for us
 MAX_UNCOMMITTED_BYTES = 64 * 1024 * 1024  # of input; beyond that, reading waits for the broker to take a checkpoint
+PRESSING_S = 1.0  # a checkpoint that takes longer gets the worker for itself: reading waits until it is done
 PROGRESS_S = 2.0  # between log lines while state is restored
 
 
@@ -128,7 +129,11 @@ class TaskHost:
         return self._assigned and running and not taking_over and not self.failed.done()
 
     async def room(self) -> None:
-        """Wait while much is processed but not committed: a slow broker slows the input and does not fill memory."""
+        """Wait while much is processed but not committed, or a checkpoint takes long.
+
+        So a slow broker slows the input and does not fill memory, and batches that take long do not keep a commit,
+        which goes to and fro with the broker, from its end within the time of a transaction.
+        """
         await self._room.wait()
 
     def process(self, batch: Batch) -> None:
@@ -259,9 +264,13 @@ class TaskHost:
         if self.failed.done():
             return
         tasks, taken = list(self.tasks.values()), self._uncommitted_bytes
-        results = await asyncio.gather(*(task.checkpoint() for task in tasks), return_exceptions=True)
+        pressing = asyncio.get_running_loop().call_later(PRESSING_S, self._room.clear)
+        try:
+            results = await asyncio.gather(*(task.checkpoint() for task in tasks), return_exceptions=True)
+        finally:
+            pressing.cancel()
+            self._room.set()
         self._hold(-taken)
-        self._room.set()
         now_ms = int(time.time() * 1000)
         for task, result in zip(tasks, results, strict=True):
             if isinstance(result, float):

@@ -166,6 +166,45 @@ def test_too_much_uncommitted_input_waits_for_a_checkpoint(monkeypatch: pytest.M
     run(check)
 
 
+def test_reading_waits_for_a_checkpoint_that_takes_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "PRESSING_S", 0)
+
+    async def check(host: TaskHost) -> None:
+        under_way, go_on = asyncio.Event(), asyncio.Event()
+
+        async def slow() -> None:
+            under_way.set()
+            await go_on.wait()
+
+        host.tasks[0] = task = a_task()
+        monkeypatch.setattr(task, "checkpoint", slow)
+        checkpoint = asyncio.create_task(host._checkpoint_all())
+        await under_way.wait()
+        await until(lambda: not host._room.is_set())
+        waiting = asyncio.create_task(host.room())
+        await asyncio.sleep(0)
+        assert not waiting.done()
+        go_on.set()
+        await checkpoint
+        await waiting
+
+    run(check)
+
+
+def test_a_checkpoint_that_was_given_up_lets_nobody_wait_for_room(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "PRESSING_S", 0)
+
+    async def check(host: TaskHost) -> None:
+        host.tasks[0] = task = a_task()
+        monkeypatch.setattr(task, "checkpoint", asyncio.Event().wait)
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.01):
+                await host._checkpoint_all()
+        await host.room()
+
+    run(check)
+
+
 def test_a_failure_lets_nobody_wait_for_room(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "MAX_UNCOMMITTED_BYTES", 1)
 
