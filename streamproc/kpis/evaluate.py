@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from streamproc.facts.reference import Reference
 from streamproc.facts.targets import Key
-from streamproc.kpis.kpi import Catalogue, Kpi, KpiValue, Parts, Totals
+from streamproc.kpis.kpi import Bag, Catalogue, Kpi, KpiValue, Parts, Totals
 from streamproc.windows.calendar import ALL, WINDOWS
 from streamproc.windows.slices import Slices
 
@@ -22,6 +22,22 @@ class Series(NamedTuple):
     window: str | None
 
 
+class _Row(NamedTuple):
+    """A KPI and what is asked of it again and again. `changes`: counters of the levels that it reads."""
+
+    kpi: Kpi
+    facts: tuple[str, ...]
+    changes: tuple[str, ...]
+    windows: tuple[str | None, ...]
+
+
+class _Found(NamedTuple):
+    """What an evaluation has come to."""
+
+    values: list[KpiValue]
+    ceased: list[Series]
+
+
 class Evaluator:
     """Keeps the latest value of every series and tells what changed."""
 
@@ -32,6 +48,8 @@ class Evaluator:
         self.latest: dict[Series, Parts] = {}
         self.watched: frozenset[str] = frozenset()  # names of KPIs that are compared with the previous window
         self.touched: set[Series] = set()  # series of those that are as they were, but perhaps not what was before
+        self._rows = {kpi.name: _row(kpi) for kpi in catalogue.kpis}
+        self._by_dimension: dict[str, dict[str, dict[str, _Row]]] = {}  # dimension → fact → KPIs by name
         self._reps: Mapping[str, int] = {}  # headcounts at the clock
         self._targets: dict[Key, float] = {}  # those that hold at the clock
         self._again: set[tuple[str, str]] = set()  # (KPI, group) whose reference data or length of window changed
@@ -57,19 +75,14 @@ class Evaluator:
     def changed(self) -> tuple[list[KpiValue], list[Series]]:
         """Values that differ from the latest, and series that have ceased (everything of them was withdrawn)."""
         changes = self.slices.changes
-        values: list[KpiValue] = []
-        ceased: list[Series] = []
+        found = _Found([], [])
         for group, facts in changes.facts.items():
-            for kpi in self._reading(group, facts):
-                for window in WINDOWS if kpi.windowed else (None,):
-                    self._evaluate(kpi, group, window, values, ceased)
+            self._evaluate(group, self._reading(group, facts), None, found)
         for (group, window), facts in changes.windows.items():
-            for kpi in self._reading(group, facts):
-                self._evaluate(kpi, group, window, values, ceased)
+            others = facts - changes.facts.get(group, set())  # those have been evaluated in all windows
+            self._evaluate(group, self._reading(group, others), window, found)
         for name, group in self._again:
-            kpi = self.catalogue[name]
-            for window in WINDOWS if kpi.windowed else (None,):
-                self._evaluate(kpi, group, window, values, ceased)
+            self._evaluate(group, [self._rows[name]], None, found)
         for group, window in changes.turned:  # from nothing before, which is None, to 0 of a KPI, or back
             series = (Series(name, group, window) for name in self.watched)
             self.touched.update(one for one in series if one in self.latest)
@@ -77,7 +90,7 @@ class Evaluator:
         changes.facts.clear()
         changes.windows.clear()
         changes.turned.clear()
-        return values, ceased
+        return found.values, found.ceased
 
     def unchanged(self, values: list[KpiValue], changed: list[KpiValue]) -> list[KpiValue]:
         """Those of earlier values that still hold: none of the changed ones, and of series that have not ceased."""
@@ -102,45 +115,71 @@ class Evaluator:
             buckets=parts.buckets,
         )
 
-    def _reading(self, group: str, facts: set[str]) -> list[Kpi]:
-        found = {kpi.name: kpi for fact in facts for kpi in self.catalogue.reading(fact.removesuffix(CHANGES))}
-        return [kpi for kpi in found.values() if _has_group(kpi, group)]
+    def _reading(self, group: str, facts: set[str]) -> Iterable[_Row]:
+        """KPIs that read one of these facts and are computed for such groups."""
+        dimension = group.partition("=")[0]
+        by_fact = self._by_dimension.get(dimension)
+        if by_fact is None:
+            by_fact = self._by_dimension[dimension] = {}
+        found: dict[str, _Row] = {}
+        for fact in facts:
+            rows = by_fact.get(fact)
+            if rows is None:
+                reading = self.catalogue.reading(fact.removesuffix(CHANGES))
+                rows = by_fact[fact] = {kpi.name: self._rows[kpi.name] for kpi in reading if _has_group(kpi, group)}
+            found |= rows
+        return found.values()
 
-    def _evaluate(self, kpi: Kpi, group: str, window: str | None, values: list[KpiValue], ceased: list[Series]) -> None:
-        series = Series(kpi.name, group, window)
-        levels = self.slices.levels(group)
-        ever = self.slices.window(group, ALL)
-        if not any(name in ever for name in kpi.facts) and not any(name + CHANGES in levels for name in kpi.levels):
-            if self.latest.pop(series, None) is not None:
-                ceased.append(series)
-            return
-        parts = kpi.parts(self._totals(kpi, group, window))
+    def _evaluate(self, group: str, rows: Iterable[_Row], window: str | None, found: _Found) -> None:
+        """Evaluate KPIs of a group in a window, or in all that they have."""
+        levels, ever = self.slices.levels(group), self.slices.window(group, ALL)
+        totals: dict[str | None, Totals] = {}  # the same for all KPIs
+        for kpi, facts, changes, windows in rows:
+            is_there = any(name in ever for name in facts) or any(name in levels for name in changes)
+            for one in (window,) if window else windows:
+                key = kpi.name, group, one
+                if not is_there:
+                    if self.latest.pop(key, None) is not None:  # type: ignore[call-overload]
+                        found.ceased.append(Series(*key))
+                    continue
+                now = totals.get(one)
+                if now is None:
+                    now = totals[one] = self._totals(group, one, levels)
+                if kpi.target_of:
+                    now = now._replace(target=self._targets.get((kpi.target_of, group, one)))
+                self._take(kpi, key, kpi.parts(now), found)
+
+    def _take(self, kpi: Kpi, key: tuple[str, str, str | None], parts: Parts, found: _Found) -> None:
         if kpi.reads_length and parts.value is not None:
-            self._moving.add(series)
-        if parts != self.latest.get(series):
+            self._moving.add(Series(*key))
+        if parts != self.latest.get(key):  # type: ignore[call-overload]
+            series = Series(*key)
             self.latest[series] = parts
-            values.append(self.value(series, parts))
+            found.values.append(self.value(series, parts))
         elif kpi.name in self.watched:
-            self.touched.add(series)
+            self.touched.add(Series(*key))
 
-    def _totals(self, kpi: Kpi, group: str, window: str | None) -> Totals:
-        levels = self.slices.levels(group)
+    def _totals(self, group: str, window: str | None, levels: Bag) -> Totals:
         if window is None:
             return Totals({}, levels)
         start_ms = self.slices.calendar.window_start(window, self.slices.clock_ms)
         return Totals(
             self.slices.window(group, window),
             levels,
-            self.slices.previous(group, window) if kpi.reads_previous else {},
+            self.slices.previous(group, window),
             None if start_ms is None else self.slices.clock_ms - start_ms,
             self._reps.get(group, 0),
-            self._targets.get((kpi.target_of, group, window)) if kpi.target_of else None,
         )
 
 
 def series_of(value: KpiValue) -> Series:
     """The series that a value is of."""
     return Series(value.kpi, value.group, value.window)
+
+
+def _row(kpi: Kpi) -> _Row:
+    windows = tuple(WINDOWS) if kpi.windowed else (None,)
+    return _Row(kpi, kpi.facts, tuple(name + CHANGES for name in kpi.levels), windows)
 
 
 def _has_group(kpi: Kpi, group: str) -> bool:

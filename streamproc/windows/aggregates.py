@@ -140,16 +140,15 @@ def _bump(counts: dict[int, int], index: int, times: int) -> None:
 def add(bag: Bag, delta: Mapping[str, Amount]) -> None:
     """Add a bag to another; entries that come to nothing disappear."""
     for name, amount in delta.items():
-        mine = bag.get(name)
-        if isinstance(amount, int):
-            total = amount if mine is None else mine + amount  # type: ignore[operator]
+        if type(amount) is int:
+            total: Any = bag.get(name, 0) + amount  # type: ignore[operator]
         else:
-            total = type(amount)() if mine is None else mine  # type: ignore[assignment]
-            total.merge(amount)  # type: ignore[attr-defined]
+            total = bag.get(name) or type(amount)()
+            total.merge(amount)
         if total:
             bag[name] = total
-        elif mine is not None:
-            del bag[name]
+        else:
+            bag.pop(name, None)
 
 
 def subtract(bag: Bag, delta: Mapping[str, Amount]) -> list[str]:
