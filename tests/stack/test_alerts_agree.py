@@ -10,12 +10,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import yaml
 from support import prometheus
 from support.prometheus import Prometheus, scraping
 
 from stack.partner import Partner
-from stack.parts import DEPLOY, hurried
+from stack.parts import hurried_rules
 from streamproc.backtest import Backtest
 from streamproc.facts.reference import Reference
 from streamproc.kpis.catalogue import catalogue
@@ -59,11 +58,7 @@ def test_alerts_fire_and_end_with_the_bands(tmp_path: Path) -> None:
     assert bad(after) == set()
     exposition = KpiExposition(catalogue())
     exposition.apply(before)
-    rules = []
-    for path in (DEPLOY / "prometheus" / "rules").glob("*.rules.yml"):
-        rules.append(tmp_path / path.name)
-        rules[-1].write_text(yaml.safe_dump(hurried(yaml.safe_load(path.read_text()))))
-    with scraping([exposition.render], rules, tmp_path) as asked:
+    with scraping([exposition.render], hurried_rules(tmp_path), tmp_path) as asked:
         await_(asked, bad(before))
         exposition.apply(after)
         await_(asked, set())
