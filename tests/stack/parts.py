@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import shutil
 import threading
 import time
 from collections.abc import Callable, Iterable
@@ -15,6 +14,7 @@ from typing import Any, NamedTuple, Self
 import orjson
 import yaml
 from support.prometheus import running, started
+from support.tools import missing
 from support.workers import Cluster, free_port, publish, records
 
 from streamproc.bus.connection import Broker
@@ -27,7 +27,6 @@ DEPLOY = Path(__file__).resolve().parents[2] / "deploy"
 HISTORY_MS, HISTORY_EVENTS = 60 * 86_400_000, 6_000
 RATE_PER_S = 20
 APP, PARTITIONS = "stack", 2
-PROGRAMS = {"prometheus": "prometheus", "prometheus-alertmanager": "prometheus-alertmanager"}  # Debian package of each
 # What waits for minutes in the shipped files waits for seconds here; scrapes and recording rules are as shipped.
 HURRY = {"15s": "3s", "30s": "1s", "1m": "3s", "2m": "3s", "5m": "6s", "10m": "20s", "15m": "9s", "30m": "12s"}
 HURRIED = (
@@ -104,9 +103,8 @@ class Stack:
         self._exits.close()
 
     def _start(self) -> None:
-        for program, package in PROGRAMS.items():
-            if shutil.which(program) is None:
-                raise SystemExit(f"{program} is missing; install the Debian package {package}")
+        if absent := missing("prometheus", "prometheus-alertmanager"):
+            raise SystemExit(absent)
         self._exits.enter_context(self.sink)
         kafka = self._exits.enter_context(EmbeddedKafka(self._folder / "kafka"))
         self.bootstrap = kafka.bootstrap

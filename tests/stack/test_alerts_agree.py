@@ -9,8 +9,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
-from support import prometheus
+from support import tools
 from support.prometheus import Prometheus, scraping
 
 from stack.partner import Partner
@@ -50,8 +49,7 @@ def firing(asked: Prometheus) -> Iterator[Alert]:
 
 
 def test_alerts_fire_and_end_with_the_bands(tmp_path: Path) -> None:
-    if prometheus.binary() is None:
-        pytest.skip(prometheus.MISSING)
+    tools.require("prometheus")
     before, after = values("slow"), values("slow", "quick")
     assert {("lead_feedback_ratio", "p-stack", "7d", "critical")} <= bad(before)
     assert {("lead_acceptance_seconds", "p-stack", "7d", "warning")} <= bad(before)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import subprocess
 import threading
 import time
@@ -24,13 +23,6 @@ Page = Callable[[bool], bytes]
 
 START_S = 60.0
 POLL_S = 0.2
-# The binaries of Debian's packages.
-MISSING = "prometheus is missing; install the Debian package prometheus"
-
-
-def binary() -> str | None:
-    """Where Prometheus is."""
-    return shutil.which("prometheus")
 
 
 @contextmanager
