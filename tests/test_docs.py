@@ -208,6 +208,13 @@ def test_commands_page_has_no_command_that_is_no_more() -> None:
     assert sorted(sections) == sorted(commands())
 
 
+def test_contributing_has_every_target_of_make_and_no_other() -> None:
+    (line,) = re.findall(r"^\.PHONY: (.+)$", page("Makefile"), re.MULTILINE)
+    targets = set(line.split())
+    assert set(re.findall(r"^\s+'make ([\w-]+) ", page("Makefile"), re.MULTILINE)) == targets - {"help"}
+    assert set(re.findall(r"(?:^|`)make ([\w-]+)", page("CONTRIBUTING.md"), re.MULTILINE)) == targets
+
+
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_documented_options_exist(path: Path) -> None:
     """Every `streamproc …` line of a page names a command that there is, with options that it has."""

@@ -38,6 +38,11 @@ class Row:
     title: str = ""
 
 
+def evenly(height: int, panels: Sequence[Panel], title: str = "") -> Row:
+    """Panels of the same width, side by side."""
+    return Row(height, [(WIDTH // len(panels), panel) for panel in panels], title)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Board:
     """A dashboard. `name` without the language; `tags`: `wall` if it is for a screen that nobody scrolls."""

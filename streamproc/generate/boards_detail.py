@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from streamproc.generate import boards, queries, tiles
 from streamproc.generate.boards import Board, Row
 from streamproc.generate.dashboard_texts import Words
-from streamproc.generate.panels import GOOD, Column, Link, Look, Panel, Text, band_look, bars, chart, look_of, rows
+from streamproc.generate.panels import Column, Link, Panel, Text, band_look, chart, look_of, rows
 from streamproc.generate.queries import COMPANY, Group, Query
 from streamproc.kpis.catalogue.judgement import LIMITS_WINDOW
 from streamproc.kpis.views import views
@@ -43,12 +43,13 @@ def funnel(words: Words) -> Board:
         variables=[boards.region(words), boards.team(words, several=True), boards.window(words, "90d")],
         rows=[
             _tiles(words, "lead_conversion_ratio", "quote_close_ratio", "win_ratio", "sales_cycle_seconds"),
-            Row(9, [(8, _counts(words, text, stages)), (8, tiles.by_member(words, "open_deals", WINDOW, STAGES)),
-                    (8, tiles.by_member(words, "win_ratio", WINDOW, TEAMS, _to_team(words)))]),
+            boards.evenly(9, [tiles.as_bars(words, text, stages, COMPANY, WINDOW),
+                              tiles.by_member(words, "open_deals", WINDOW, STAGES),
+                              tiles.by_member(words, "win_ratio", WINDOW, TEAMS, _to_team(words))]),
             _tiles(words, "pipeline_value_eur", "pipeline_weighted_eur", "pipeline_velocity_eur_per_day",
                    "pipeline_growth_ratio"),
-            Row(6, [(12, tiles.by_member(words, "stage_conversion_ratio", WINDOW, STAGES)),
-                    (12, tiles.by_member(words, "stage_dwell_p50_seconds", WINDOW, STAGES))]),
+            boards.evenly(6, [tiles.by_member(words, "stage_conversion_ratio", WINDOW, STAGES),
+                              tiles.by_member(words, "stage_dwell_p50_seconds", WINDOW, STAGES)]),
         ],
     )  # fmt: skip
 
@@ -73,9 +74,9 @@ def outreach(words: Words) -> Board:
         rows=[
             _tiles(words, *ratios),
             _tiles(words, "email_response_seconds", "message_response_ratio", "contacts_touched", "meetings_held"),
-            Row(8, [(12, tiles.by_member(words, "email_response_ratio", WINDOW, CAMPAIGNS)),
-                    (12, tiles.by_member(words, "email_response_ratio", WINDOW, TEAMS, _to_team(words)))]),
-            Row(7, [(12, _lines(words, text, ratios)), (12, _counts(words, activity, done))]),
+            boards.evenly(8, [tiles.by_member(words, "email_response_ratio", WINDOW, CAMPAIGNS),
+                              tiles.by_member(words, "email_response_ratio", WINDOW, TEAMS, _to_team(words))]),
+            boards.evenly(7, [_lines(words, text, ratios), tiles.as_bars(words, activity, done, COMPANY, WINDOW)]),
         ],
     )  # fmt: skip
 
@@ -84,6 +85,7 @@ def partners(words: Words) -> Board:
     """How partners take up leads, with the articles' limits."""
     view = views()["partner_manager"]
     found = [tiles.tile(words, *headline) for headline in view.headlines]
+    limited = ("lead_acceptance_seconds", "lead_contact_seconds", "lead_feedback_ratio")
     return Board(
         name="kpi-partners",
         title=words(view.title_en, view.title_de),
@@ -91,13 +93,12 @@ def partners(words: Words) -> Board:
         tags=("kpi", "wall"),
         variables=[boards.partner(words)],
         rows=[
-            Row(6, [(6, panel) for panel in found[:4]]),
-            Row(6, [(6, panel) for panel in found[4:8]]),
+            boards.evenly(6, found[:4]),
+            boards.evenly(6, found[4:8]),
             Row(6, [(6, found[8]), (18, _by_partner(words))]),
-            Row(9, [(8, _with_limit(words, "lead_acceptance_seconds")), (8, _with_limit(words, "lead_contact_seconds")),
-                    (8, _with_limit(words, "lead_feedback_ratio"))]),
+            boards.evenly(9, [_with_limit(words, name) for name in limited]),
         ],
-    )  # fmt: skip
+    )
 
 
 def _by_partner(words: Words) -> Panel:
@@ -153,10 +154,10 @@ def revenue(words: Words) -> Board:
             _tiles(words, "revenue_eur", "revenue_growth_ratio", "gross_margin_ratio", "net_margin_ratio"),
             _tiles(words, "new_customers", "deal_size_eur", "order_value_eur", "cac_eur"),
             _tiles(words, "mrr_eur", "arpa_eur", "retention_ratio", "revenue_churn_ratio"),
-            Row(9, [(6, tiles.by_member(words, "revenue_eur", WINDOW, TEAMS, _to_team(words))),
-                    (6, tiles.by_member(words, "revenue_eur", WINDOW, REGIONS)),
-                    (6, tiles.by_member(words, "revenue_eur", WINDOW, PRODUCTS)),
-                    (6, _counts(words, text, satisfaction))]),
+            boards.evenly(9, [tiles.by_member(words, "revenue_eur", WINDOW, TEAMS, _to_team(words)),
+                              tiles.by_member(words, "revenue_eur", WINDOW, REGIONS),
+                              tiles.by_member(words, "revenue_eur", WINDOW, PRODUCTS),
+                              tiles.as_bars(words, text, satisfaction, COMPANY, WINDOW)]),
         ],
     )  # fmt: skip
 
@@ -166,14 +167,7 @@ def _to_team(words: Words) -> Link:
 
 
 def _tiles(words: Words, *names: str) -> Row:
-    return Row(6, [(6, tiles.tile(words, name, WINDOW)) for name in names])
-
-
-def _counts(words: Words, text: Text, names: Sequence[str]) -> Panel:
-    """KPIs of the company as bars."""
-    kpis = [words.catalogue[name] for name in names]
-    lines = [Query(queries.value(kpi, COMPANY, WINDOW), words.title(kpi)) for kpi in kpis]
-    return bars(text, lines, Look("short", ((None, GOOD),)))
+    return boards.evenly(6, [tiles.tile(words, name, WINDOW) for name in names])
 
 
 def _lines(words: Words, text: Text, names: Sequence[str]) -> Panel:

@@ -29,12 +29,12 @@ def health(words: Words) -> Board:
             boards.of_workers("instance", "Instance", 'label_values(streamproc_build_info{job=~"$job"}, instance)'),
         ],
         rows=[
-            Row(4, [(6, tiles.data_as_of(words)), (6, _within(words)), (6, _workers(words)), (6, _recovering(words))]),
-            *_latency(words),
-            *_traffic(words),
-            *_errors(words),
-            *_saturation(words),
-            *_lag(words),
+            boards.evenly(4, [tiles.data_as_of(words), _within(words), _workers(words), _recovering(words)]),
+            _latency(words),
+            _traffic(words),
+            _errors(words),
+            _saturation(words),
+            _lag(words),
         ],
     )
 
@@ -77,7 +77,7 @@ def _recovering(words: Words) -> Panel:
     return numbers(text, lines, Look("none", ((None, GOOD), (1.0, MIDDLING))), {1: Look("short")})
 
 
-def _latency(words: Words) -> list[Row]:
+def _latency(words: Words) -> Row:
     to_kpi = Text(
         words("From event to KPI", "Vom Ereignis zur Kennzahl"),
         words(
@@ -100,20 +100,15 @@ def _latency(words: Words) -> list[Row]:
         _quantile("event_processing_seconds", 0.99, words("batch", "Stapel")),
         _quantile("commit_duration_seconds", 0.99, words("checkpoint", "Sicherungspunkt")),
     ]
-    return [
-        Row(
-            8,
-            [
-                (8, _chart(to_kpi, _quantiles("end_to_end_latency_seconds"), "s")),
-                (8, _chart(in_pipeline, _quantiles("pipeline_latency_seconds"), "s")),
-                (8, _chart(work, lines, "s")),
-            ],
-            words("Latency", "Latenz"),
-        )
+    panels = [
+        _chart(to_kpi, _quantiles("end_to_end_latency_seconds"), "s"),
+        _chart(in_pipeline, _quantiles("pipeline_latency_seconds"), "s"),
+        _chart(work, lines, "s"),
     ]
+    return boards.evenly(8, panels, words("Latency", "Latenz"))
 
 
-def _traffic(words: Words) -> list[Row]:
+def _traffic(words: Words) -> Row:
     events = Text(
         words("Events taken in", "Angenommene Ereignisse"),
         words("By topic, per second.", "Je Topic und Sekunde."),
@@ -126,20 +121,15 @@ def _traffic(words: Words) -> list[Row]:
         words("Events by source", "Ereignisse nach Quelle"),
         words("By the first segment of the events' source.", "Nach dem ersten Teil der Quelle der Ereignisse."),
     )
-    return [
-        Row(
-            8,
-            [
-                (8, _chart(events, [_by("topic", "events_total")], "cps")),
-                (8, _chart(published, [_by("topic", "published_total")], "cps")),
-                (8, _chart(sources, [_by("source", "source_events_total")], "cps")),
-            ],
-            words("Traffic", "Durchsatz"),
-        )
+    panels = [
+        _chart(events, [_by("topic", "events_total")], "cps"),
+        _chart(published, [_by("topic", "published_total")], "cps"),
+        _chart(sources, [_by("source", "source_events_total")], "cps"),
     ]
+    return boards.evenly(8, panels, words("Traffic", "Durchsatz"))
 
 
-def _errors(words: Words) -> list[Row]:
+def _errors(words: Words) -> Row:
     rejected = Text(
         words("Events refused", "Abgelehnte Ereignisse"),
         words(
@@ -170,20 +160,15 @@ def _errors(words: Words) -> list[Row]:
         Query(f"sum({_rate('series_dropped_total')})", words("series refused", "Reihen abgelehnt"), instant=False),
         Query(f"sum({_rate('scrape_errors_total')})", words("scrapes", "Abfragen"), instant=False),
     ]
-    return [
-        Row(
-            8,
-            [
-                (8, _chart(rejected, [_by("reason", "events_rejected_total")], "cps")),
-                (8, _chart(quality, unusual, "cps")),
-                (8, _chart(failures, broken, "cps")),
-            ],
-            words("Errors", "Fehler"),
-        )
+    panels = [
+        _chart(rejected, [_by("reason", "events_rejected_total")], "cps"),
+        _chart(quality, unusual, "cps"),
+        _chart(failures, broken, "cps"),
     ]
+    return boards.evenly(8, panels, words("Errors", "Fehler"))
 
 
-def _saturation(words: Words) -> list[Row]:
+def _saturation(words: Words) -> Row:
     loop = Text(
         words("Event loop", "Ereignisschleife"),
         words("99 % of its timers run at most this late.", "99 % ihrer Wecker laufen höchstens so spät."),
@@ -201,20 +186,15 @@ def _saturation(words: Words) -> list[Row]:
     )
     keys = f'sum by (kind) (label_replace(streamproc_state_keys{{{HERE}}}, "kind", "$1", "table", "(.+)-\\\\d+"))'
     exposed = f"sum by (instance) (streamproc_series_exposed{{{HERE}}})"
-    return [
-        Row(
-            8,
-            [
-                (8, _chart(loop, [_quantile("event_loop_lag_seconds", 0.99, "p99")], "s")),
-                (8, _chart(state, [Query(keys, "{{kind}}", instant=False)], "short")),
-                (8, _chart(series, [Query(exposed, "{{instance}}", instant=False)], "short")),
-            ],
-            words("Saturation", "Auslastung"),
-        )
+    panels = [
+        _chart(loop, [_quantile("event_loop_lag_seconds", 0.99, "p99")], "s"),
+        _chart(state, [Query(keys, "{{kind}}", instant=False)], "short"),
+        _chart(series, [Query(exposed, "{{instance}}", instant=False)], "short"),
     ]
+    return boards.evenly(8, panels, words("Saturation", "Auslastung"))
 
 
-def _lag(words: Words) -> list[Row]:
+def _lag(words: Words) -> Row:
     seconds = Text(
         words("Lag in time", "Rückstand in Zeit"),
         words(
@@ -236,17 +216,12 @@ def _lag(words: Words) -> list[Row]:
         _quantile("rebalance_duration_seconds", 0.99, words("rebalance", "Umverteilung")),
         _quantile("recovery_duration_seconds", 0.99, words("restore", "Wiederanlauf")),
     ]
-    return [
-        Row(
-            8,
-            [
-                (8, _chart(seconds, lag[:1], "s")),
-                (8, _chart(records, lag[1:], "short")),
-                (8, _chart(moves, lines, "s")),
-            ],
-            words("Lag and recovery", "Rückstand und Wiederanlauf"),
-        )
+    panels = [
+        _chart(seconds, lag[:1], "s"),
+        _chart(records, lag[1:], "short"),
+        _chart(moves, lines, "s"),
     ]
+    return boards.evenly(8, panels, words("Lag and recovery", "Rückstand und Wiederanlauf"))
 
 
 def _rate(name: str, more: str = "") -> str:

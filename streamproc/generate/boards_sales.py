@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from streamproc.generate import boards, queries, tiles
 from streamproc.generate.boards import Board, Row, to_board
 from streamproc.generate.dashboard_texts import Words
 from streamproc.generate.names import ROSTER
-from streamproc.generate.panels import GOOD, Column, Look, Panel, Text, bars, chart, look_of, rows
+from streamproc.generate.panels import Column, Panel, Text, chart, look_of, rows
 from streamproc.generate.queries import COMPANY, Group, Query
 from streamproc.kpis.views import views
 
@@ -50,12 +48,12 @@ def wall(words: Words) -> Board:
         tags=("kpi", "wall"),
         variables=[boards.period(words)],
         rows=[
-            Row(3, _side_by_side(head)),
-            Row(6, _side_by_side(found[:4])),
-            Row(6, _side_by_side(found[4:8])),
-            Row(6, _side_by_side(third)),
-            Row(6, [(12, tiles.attainment(words, Group("team"), PERIOD, to_team)),
-                    (12, tiles.attainment(words, Group("rep"), PERIOD, to_rep))]),
+            boards.evenly(3, head),
+            boards.evenly(6, found[:4]),
+            boards.evenly(6, found[4:8]),
+            boards.evenly(6, third),
+            boards.evenly(6, [tiles.attainment(words, Group("team"), PERIOD, to_team),
+                              tiles.attainment(words, Group("rep"), PERIOD, to_rep)]),
         ],
     )  # fmt: skip
 
@@ -71,9 +69,9 @@ def team(words: Words) -> Board:
         about=words(view.means_en, view.means_de),
         variables=[boards.region(words), boards.team(words), boards.period(words, "month")],
         rows=[
-            Row(6, _side_by_side(found[:4])),
-            Row(6, _side_by_side(found[4:8])),
-            Row(6, _side_by_side(third)),
+            boards.evenly(6, found[:4]),
+            boards.evenly(6, found[4:8]),
+            boards.evenly(6, third),
             Row(9, [(14, _people(words)), (10, tiles.revenue_and_target(words, TEAM, PERIOD))]),
         ],
     )
@@ -116,10 +114,10 @@ def rep(words: Words) -> Board:
             boards.period(words, "month"),
         ],
         rows=[
-            Row(6, _side_by_side(found[:4])),
-            Row(6, _side_by_side(found[4:8])),
-            Row(6, _side_by_side(third)),
-            Row(9, [(12, tiles.revenue_and_target(words, REP, PERIOD)), (12, _day(words))]),
+            boards.evenly(6, found[:4]),
+            boards.evenly(6, found[4:8]),
+            boards.evenly(6, third),
+            boards.evenly(9, [tiles.revenue_and_target(words, REP, PERIOD), _day(words)]),
         ],
     )
 
@@ -129,9 +127,8 @@ def _activity(words: Words) -> Panel:
         words("Activities by kind, this week", "Aktivitäten nach Art, diese Woche"),
         words("What the activities are made of.", "Woraus die Aktivitäten bestehen."),
     )
-    kinds = [words.catalogue[name] for name in ("calls", "emails_sent", "meetings_held", "messages_sent")]
-    lines = [Query(queries.value(kpi, REP, "week"), words.title(kpi)) for kpi in kinds]
-    return bars(text, lines, Look("short", ((None, GOOD),)))
+    kinds = ("calls", "emails_sent", "meetings_held", "messages_sent")
+    return tiles.as_bars(words, text, kinds, REP, "week")
 
 
 def _day(words: Words) -> Panel:
@@ -160,11 +157,7 @@ def mobiles(words: Words) -> list[Board]:
                 about=words(view.means_en, view.means_de),
                 tags=("kpi", "mobile"),
                 variables=variables,
-                rows=[Row(6, [(boards.WIDTH, panel)]) for panel in (*shown, tiles.data_as_of(words))],
+                rows=[boards.evenly(6, [panel]) for panel in (*shown, tiles.data_as_of(words))],
             )
         )
     return found
-
-
-def _side_by_side(panels: Sequence[Panel]) -> list[tuple[int, Panel]]:
-    return [(boards.WIDTH // len(panels), panel) for panel in panels]

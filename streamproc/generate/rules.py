@@ -7,7 +7,7 @@ until the value comes up to `clear`, or as long as too little is behind it to te
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import chain, starmap
 from typing import Any
 
@@ -31,6 +31,7 @@ TARGET_FOR = "30m"
 THRESHOLD, CLEAR, TARGET = (recorded(f"kpi_{name}") for name in ("threshold", "threshold_clear", "target"))
 SAMPLES, LEAST = recorded("kpi_samples"), recorded("kpi_min_samples")
 PACE, ATTAINMENT = recorded("kpi_target_pace_ratio"), recorded("kpi_attainment_ratio")
+GERMAN = {"critical": "kritisch", "warning": "Warnung"}
 _UNITS = {"ratio": "humanizePercentage", "seconds": "humanizeDuration"}
 
 Rule = dict[str, Any]
@@ -59,7 +60,7 @@ def file_of(area: str) -> str:
     return f"kpi-{area.lower().replace(' ', '-')}"
 
 
-def _group(name: str, every: str, rules: Any) -> dict[str, Any]:
+def _group(name: str, every: str, rules: Iterable[Rule]) -> dict[str, Any]:
     return {"name": name, "interval": every, "rules": list(rules)}
 
 
@@ -97,9 +98,6 @@ def breach(kpi: Kpi, op: str, severity: str) -> Rule:
             "dashboard_url": _dashboard(here),
         },
     }
-
-
-GERMAN = {"critical": "kritisch", "warning": "Warnung"}
 
 
 def _of_unit(kpi: Kpi) -> str:

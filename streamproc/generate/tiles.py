@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from grafana_foundation_sdk.builders import bargauge, stat, timeseries
 
 from streamproc.generate import queries
@@ -171,6 +173,13 @@ def firing(words: Words, **labels: str) -> stat.Panel:
         lines.append(Query(count, word))
     bad, middling = ((None, GOOD), (1.0, BAD)), ((None, GOOD), (1.0, MIDDLING))
     return numbers(text, lines, Look("none", bad), {1: Look("none", middling)})
+
+
+def as_bars(words: Words, text: Text, names: Sequence[str], group: Group, window: str) -> bargauge.Panel:
+    """Several KPIs of a group as bars."""
+    kpis = [words.catalogue[name] for name in names]
+    lines = [Query(queries.value(kpi, group, window), words.title(kpi)) for kpi in kpis]
+    return bars(text, lines, Look("short", ((None, GOOD),)))
 
 
 def by_member(words: Words, name: str, window: str, group: Group, link: Link | None = None) -> bargauge.Panel:

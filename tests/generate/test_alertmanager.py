@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import shutil
-import subprocess
 from pathlib import Path
 
 import pytest
 import yaml
+from support import tools
 
 from streamproc.generate.names import labels_of
 from streamproc.kpis.catalogue import catalogue
@@ -15,17 +14,8 @@ from streamproc.kpis.catalogue import catalogue
 CONFIG = Path(__file__).resolve().parents[2] / "deploy" / "alertmanager" / "alertmanager.yml"
 
 
-def amtool(*command: str) -> str:
-    found = shutil.which("amtool")
-    if found is None:
-        pytest.skip("amtool is missing; install the Debian package prometheus-alertmanager")
-    done = subprocess.run([found, *command], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
-
-
 def test_amtool_accepts_the_configuration() -> None:
-    assert "SUCCESS" in amtool("check-config", str(CONFIG))
+    assert "SUCCESS" in tools.run("amtool", "check-config", str(CONFIG))
 
 
 @pytest.mark.parametrize(
@@ -40,14 +30,14 @@ def test_amtool_accepts_the_configuration() -> None:
     ],
 )
 def test_who_is_told(receiver: str, labels: tuple[str, ...]) -> None:
-    assert amtool("config", "routes", "test", f"--config.file={CONFIG}", *labels).strip() == receiver
+    assert tools.run("amtool", "config", "routes", "test", f"--config.file={CONFIG}", *labels).strip() == receiver
 
 
 @pytest.mark.parametrize("template", ["streamproc.title", "streamproc.title.de", "streamproc.text", "streamproc.html"])
 def test_templates_can_be_filled(template: str) -> None:
     folder = CONFIG.parent / "templates" / "*.tmpl"
     asked = f'--template.text={{{{ template "{template}" . }}}}'
-    text = amtool("template", "render", f"--template.glob={folder}", asked)
+    text = tools.run("amtool", "template", "render", f"--template.glob={folder}", asked)
     assert text.strip()
     assert "no value" not in text
 

@@ -7,8 +7,8 @@ from math import isfinite
 from typing import NamedTuple
 
 import pytest
+from support import tools
 from support.panels import Answers, answers, boards, recorded_sales, targets
-from support.prometheus import MISSING, binary
 from support.workers_pages import Sales
 
 from streamproc.kpis.views import views
@@ -25,8 +25,7 @@ class Asked(NamedTuple):
 
 @pytest.fixture(scope="module")
 def asked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Asked]:
-    if binary() is None:
-        pytest.skip(MISSING)
+    tools.require("prometheus")
     with recorded_sales(tmp_path_factory.mktemp("prometheus")) as (sales, prometheus):
         yield Asked(sales, answers(prometheus, sales))
 

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import re
-import shutil
-import subprocess
 from functools import cache
 from pathlib import Path
 
 import pytest
 import yaml
+from support import tools
 
 from streamproc.generate.__main__ import changes
 from streamproc.generate.names import alert_of, families, ops
@@ -21,14 +20,6 @@ ROOT = Path(__file__).resolve().parents[2]
 RULES = ROOT / "deploy" / "prometheus" / "rules"
 TESTS = ROOT / "deploy" / "prometheus" / "tests"
 KPIS = {kpi.name: kpi for kpi in catalogue().kpis}
-
-
-def promtool(*command: str) -> None:
-    found = shutil.which("promtool")
-    if found is None:
-        pytest.skip("promtool is missing; install the Debian package prometheus")
-    done = subprocess.run([found, *command], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
 
 
 @cache
@@ -47,12 +38,12 @@ def test_what_is_committed_is_what_is_generated() -> None:
 
 
 def test_promtool_accepts_the_rules() -> None:
-    promtool("check", "rules", "--lint=all", "--lint-fatal", *map(str, sorted(RULES.glob("*.yml"))))
+    tools.run("promtool", "check", "rules", "--lint=all", "--lint-fatal", *map(str, sorted(RULES.glob("*.yml"))))
 
 
 @pytest.mark.parametrize("path", sorted(TESTS.rglob("*.test.yml")), ids=lambda path: path.name)
 def test_rules_fire_and_end_as_drawn(path: Path) -> None:
-    promtool("test", "rules", str(path))
+    tools.run("promtool", "test", "rules", str(path))
 
 
 def test_every_kpi_has_an_alert_of_each_severity() -> None:

@@ -16,7 +16,7 @@ TESTS = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(TESTS))
 
 from support.panels import Answers, Target, answers, boards, recorded_sales, targets  # noqa: E402
-from support.prometheus import MISSING, binary  # noqa: E402
+from support.tools import missing  # noqa: E402
 from support.workers_pages import AS_OF_MS  # noqa: E402
 
 from streamproc.generate import dashboards  # noqa: E402
@@ -109,8 +109,8 @@ def duration(seconds: float) -> str:
 
 def main() -> None:
     """Ask, and write the page."""
-    if binary() is None:
-        sys.exit(MISSING)
+    if absent := missing("prometheus"):
+        sys.exit(absent)
     with tempfile.TemporaryDirectory() as folder, recorded_sales(Path(folder)) as (sales, prometheus):
         found, version = answers(prometheus, sales), prometheus.version()
     text = PAGE.read_text(encoding="utf-8")

@@ -4,12 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import shutil
-import subprocess
 import threading
 import time
-import urllib.parse
-import urllib.request
 from collections.abc import Callable, Iterable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -17,6 +13,8 @@ from typing import Any, NamedTuple, Self
 
 import orjson
 import yaml
+from support.prometheus import running, started
+from support.tools import missing
 from support.workers import Cluster, free_port, publish, records
 
 from streamproc.bus.connection import Broker
@@ -29,7 +27,6 @@ DEPLOY = Path(__file__).resolve().parents[2] / "deploy"
 HISTORY_MS, HISTORY_EVENTS = 60 * 86_400_000, 6_000
 RATE_PER_S = 20
 APP, PARTITIONS = "stack", 2
-PROGRAMS = {"prometheus": "prometheus", "prometheus-alertmanager": "prometheus-alertmanager"}  # Debian package of each
 # What waits for minutes in the shipped files waits for seconds here; scrapes and recording rules are as shipped.
 HURRY = {"15s": "3s", "30s": "1s", "1m": "3s", "2m": "3s", "5m": "6s", "10m": "20s", "15m": "9s", "30m": "12s"}
 HURRIED = (
@@ -94,7 +91,7 @@ class Stack:
         self._note = note
         self._exits = contextlib.ExitStack()
         self.sink = Sink()
-        self.prometheus_port, self.alertmanager_port = free_port(), free_port()
+        self._alertmanager_port = free_port()
 
     def __enter__(self) -> Self:
         with self._exits:
@@ -106,9 +103,8 @@ class Stack:
         self._exits.close()
 
     def _start(self) -> None:
-        for program, package in PROGRAMS.items():
-            if shutil.which(program) is None:
-                raise SystemExit(f"{program} is missing; install the Debian package {package}")
+        if absent := missing("prometheus", "prometheus-alertmanager"):
+            raise SystemExit(absent)
         self._exits.enter_context(self.sink)
         kafka = self._exits.enter_context(EmbeddedKafka(self._folder / "kafka"))
         self.bootstrap = kafka.bootstrap
@@ -128,7 +124,7 @@ class Stack:
         self._go_on_sending()
         self._alertmanager()
         self._prometheus()
-        self._note("Prometheus and Alertmanager are started")
+        self._note("Prometheus and Alertmanager are ready")
 
     def _send(self, until_ms: int, rate_per_s: float) -> None:
         found = self._organisation.events(until_ms, rate_per_s)
@@ -155,81 +151,58 @@ class Stack:
         config["time_intervals"][0]["time_intervals"] = [{"times": [{"start_time": "00:00", "end_time": "24:00"}]}]
         path = self._folder / "alertmanager.yml"
         path.write_text(yaml.safe_dump(config))
-        self._run(
-            "prometheus-alertmanager", f"--config.file={path}", f"--storage.path={self._folder / 'alertmanager'}",
-            f"--web.listen-address=127.0.0.1:{self.alertmanager_port}", "--cluster.listen-address=",
-        )  # fmt: skip
+        options = [f"--config.file={path}", f"--storage.path={self._folder / 'alertmanager'}"]
+        address = f"127.0.0.1:{self._alertmanager_port}"
+        self._exits.enter_context(
+            started("prometheus-alertmanager", address, [*options, "--cluster.listen-address="], self._folder)
+        )
 
     def _prometheus(self) -> None:
-        rules = self._folder / "rules"
-        rules.mkdir()
-        for path in (DEPLOY / "prometheus" / "rules").glob("*.rules.yml"):
-            (rules / path.name).write_text(yaml.safe_dump(hurried(yaml.safe_load(path.read_text()))))
-        config = hurried(yaml.safe_load((DEPLOY / "prometheus" / "prometheus.yml").read_text()))
-        text = yaml.safe_dump(config)
-        workers = self.cluster.ports
-        ports = {
-            8700: workers["kpis"],
-            8701: workers["facts"],
-            9090: self.prometheus_port,
-            9093: self.alertmanager_port,
-        }
+        hurried_rules(self._folder)
+        text = yaml.safe_dump(hurried(yaml.safe_load((DEPLOY / "prometheus" / "prometheus.yml").read_text())))
+        workers, own = self.cluster.ports, free_port()
+        ports = {8700: workers["kpis"], 8701: workers["facts"], 9090: own, 9093: self._alertmanager_port}
         for shipped, port in ports.items():
             text = text.replace(f"127.0.0.1:{shipped}", f"127.0.0.1:{port}")
-        path = self._folder / "prometheus.yml"
-        path.write_text(text)
-        self._run(
-            "prometheus", f"--config.file={path}", f"--storage.tsdb.path={self._folder / 'prometheus'}",
-            f"--web.listen-address=127.0.0.1:{self.prometheus_port}",
-        )  # fmt: skip
-
-    def _run(self, *command: str) -> None:
-        log = self._exits.enter_context((self._folder / f"{command[0]}.log").open("wb"))
-        process = subprocess.Popen(command, stdout=log, stderr=log)
-        self._exits.callback(process.wait)
-        self._exits.callback(process.terminate)
+        self.prometheus = self._exits.enter_context(running(text, f"127.0.0.1:{own}", self._folder))
 
     def publish(self, found: Iterable[Record]) -> None:
         """Records to their topics, in order."""
         publish(self.bootstrap, found)
 
     def both_scraped(self) -> bool:
-        return len(self.ask('up{job="streamproc"} == 1')) == 2
+        return len(self.prometheus.instant('up{job="streamproc"} == 1')) == 2
 
     def firing(self, of: Wanted, partner: str) -> bool:
         """Whether Prometheus says that an alert fires for a partner."""
         labels = f'alertname="{of.alert}",severity="{of.severity}",partner="{partner}",alertstate="firing"'
-        return bool(self.ask(f"ALERTS{{{labels}}}"))
+        return bool(self.prometheus.instant(f"ALERTS{{{labels}}}"))
 
     def at_odds(self) -> list[dict[str, Any]]:
         """Critical bands without a critical alert, and the other way round."""
         bad, alerts = "group:kpi_band:max == 2", 'ALERTS{alertstate="firing",severity="critical",domain="kpi"}'
         apart = "unless ignoring (alertname, alertstate, severity, domain)"
-        return self.ask(f"({bad} {apart} {alerts}) or ({alerts} {apart} ({bad}))")
+        return self.prometheus.instant(f"({bad} {apart} {alerts}) or ({alerts} {apart} ({bad}))")
 
     def describe(self) -> str:
         """What Prometheus says of its targets, and the ends of the logs."""
+        ask = self.prometheus.instant
         facts = [
-            f"{query}: {[(list(one['metric'].values())[-1], one['value'][1]) for one in self.ask(query)]}"
+            f"{query}: {[(list(one['metric'].values())[-1], one['value'][1]) for one in ask(query)]}"
             for query in ("up", "scrape_duration_seconds", "prometheus_rule_group_last_duration_seconds")
         ]
         logs = (f"--- {path.name}\n{path.read_text()[-1500:]}" for path in sorted(self._folder.glob("*.log")))
         return "\n".join([*facts, *logs])
 
     def rule_failures(self) -> float:
-        return sum(float(one["value"][1]) for one in self.ask("prometheus_rule_evaluation_failures_total"))
+        found = self.prometheus.instant("prometheus_rule_evaluation_failures_total")
+        return sum(float(one["value"][1]) for one in found)
 
     def band(self, of: Wanted, partner: str) -> str | None:
         """The latest band of the KPI of a partner in `kpi.alerts`."""
         found = (orjson.loads(one.value) for one in records(self.bootstrap, "kpi.alerts") if one.value)
         bands = [one["band"] for one in found if one["kpi"] == of.kpi and one["group"] == {"partner": partner}]
         return bands[-1] if bands else None
-
-    def ask(self, query: str) -> list[dict[str, Any]]:
-        """The result of an instant query. Raises OSError while Prometheus is not there."""
-        address = f"http://127.0.0.1:{self.prometheus_port}/api/v1/query?{urllib.parse.urlencode({'query': query})}"
-        with urllib.request.urlopen(address, timeout=10) as response:
-            return list(orjson.loads(response.read())["data"]["result"])
 
 
 def hurried(content: Any) -> Any:
@@ -240,3 +213,13 @@ def hurried(content: Any) -> Any:
             for key, value in content.items()
         }
     return [hurried(one) for one in content] if isinstance(content, list) else content
+
+
+def hurried_rules(folder: Path) -> list[Path]:
+    """Writes the shipped rules with shorter times into `rules` in the folder; gives the files."""
+    (folder / "rules").mkdir()
+    found = []
+    for path in (DEPLOY / "prometheus" / "rules").glob("*.rules.yml"):
+        found.append(folder / "rules" / path.name)
+        found[-1].write_text(yaml.safe_dump(hurried(yaml.safe_load(path.read_text()))))
+    return found

@@ -65,7 +65,7 @@ class Story:
 
 
 def _answered(seen: Callable[[], object]) -> bool:
-    """What is seen; not so while who is asked is not there."""
+    """What is seen; not so where the answer took too long. A query that Prometheus refuses ends the story."""
     try:
         return bool(seen())
     except OSError:
@@ -93,7 +93,7 @@ def play(stack: Stack, partner: Partner, story: Story, console: Console) -> None
         ended = ("sales", of.alert, "resolved", partner.name)
         story.see(f"webhook: {of.alert} is resolved", lambda ended=ended: stack.sink.has(*ended))
     story.see("no rule failed", lambda: stack.rule_failures() == 0)
-    asked, empty = ask_boards(Prometheus(f"127.0.0.1:{stack.prometheus_port}"))
+    asked, empty = ask_boards(stack.prometheus)
     story.note(f"{asked} queries of the dashboards: none refused, {asked - len(empty)} with values")
     for why, n in Counter(map(_why_empty, empty)).items():
         console.print(f"{'':11}{n} without: {why}", highlight=False)

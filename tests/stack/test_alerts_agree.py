@@ -9,13 +9,11 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
-import yaml
-from support import prometheus
+from support import tools
 from support.prometheus import Prometheus, scraping
 
 from stack.partner import Partner
-from stack.parts import DEPLOY, hurried
+from stack.parts import hurried_rules
 from streamproc.backtest import Backtest
 from streamproc.facts.reference import Reference
 from streamproc.kpis.catalogue import catalogue
@@ -51,19 +49,14 @@ def firing(asked: Prometheus) -> Iterator[Alert]:
 
 
 def test_alerts_fire_and_end_with_the_bands(tmp_path: Path) -> None:
-    if prometheus.binary() is None:
-        pytest.skip(prometheus.MISSING)
+    tools.require("prometheus")
     before, after = values("slow"), values("slow", "quick")
     assert {("lead_feedback_ratio", "p-stack", "7d", "critical")} <= bad(before)
     assert {("lead_acceptance_seconds", "p-stack", "7d", "warning")} <= bad(before)
     assert bad(after) == set()
     exposition = KpiExposition(catalogue())
     exposition.apply(before)
-    rules = []
-    for path in (DEPLOY / "prometheus" / "rules").glob("*.rules.yml"):
-        rules.append(tmp_path / path.name)
-        rules[-1].write_text(yaml.safe_dump(hurried(yaml.safe_load(path.read_text()))))
-    with scraping([exposition.render], rules, tmp_path) as asked:
+    with scraping([exposition.render], hurried_rules(tmp_path), tmp_path) as asked:
         await_(asked, bad(before))
         exposition.apply(after)
         await_(asked, set())

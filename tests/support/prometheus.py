@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import subprocess
 import threading
 import time
@@ -24,13 +23,6 @@ Page = Callable[[bool], bytes]
 
 START_S = 60.0
 POLL_S = 0.2
-# The binaries of Debian's packages.
-MISSING = "prometheus is missing; install the Debian package prometheus"
-
-
-def binary() -> str | None:
-    """Where Prometheus is."""
-    return shutil.which("prometheus")
 
 
 @contextmanager
@@ -100,10 +92,32 @@ class Prometheus:
 
 
 @contextmanager
+def started(program: str, address: str, options: list[str], folder: Path) -> Iterator[None]:
+    """Prometheus or Alertmanager, ready at an address; `<program>.log` in the folder is its log."""
+    path = folder / f"{program}.log"
+    with path.open("wb") as log:
+        process = subprocess.Popen([program, f"--web.listen-address={address}", *options], stdout=log, stderr=log)
+        try:
+            _await_ready(process, address, path)
+            yield
+        finally:
+            process.terminate()
+            process.wait(timeout=30)
+
+
+@contextmanager
+def running(config: str, address: str, folder: Path) -> Iterator[Prometheus]:
+    """A Prometheus with a configuration, which is written into the folder; paths in it start there."""
+    path = folder / "prometheus.yml"
+    path.write_text(config)
+    options = [f"--config.file={path}", f"--storage.tsdb.path={folder / 'prometheus'}"]
+    with started("prometheus", address, options, folder):
+        yield Prometheus(address)
+
+
+@contextmanager
 def scraping(pages: list[Page], rules: list[Path], folder: Path, every_s: int = 2) -> Iterator[Prometheus]:
     """A Prometheus with these rule files that scrapes each page as a worker of the job `streamproc`."""
-    program = binary()
-    assert program is not None, MISSING
     with ExitStack() as stack:
         targets = [stack.enter_context(serving(page)) for page in pages]
         config = {
@@ -111,20 +125,7 @@ def scraping(pages: list[Page], rules: list[Path], folder: Path, every_s: int = 
             "rule_files": [str(path) for path in rules],
             "scrape_configs": [{"job_name": "streamproc", "static_configs": [{"targets": targets}]}],
         }
-        (folder / "prometheus.yml").write_text(yaml.safe_dump(config))
-        address = f"127.0.0.1:{free_port()}"
-        log = stack.enter_context((folder / "log").open("w"))
-        process = subprocess.Popen(
-            [program, f"--config.file={folder / 'prometheus.yml'}", f"--storage.tsdb.path={folder / 'data'}",
-             f"--web.listen-address={address}"],
-            stdout=log, stderr=subprocess.STDOUT,
-        )  # fmt: skip
-        try:
-            _await_ready(process, address, folder / "log")
-            yield Prometheus(address)
-        finally:
-            process.terminate()
-            process.wait(timeout=30)
+        yield stack.enter_context(running(yaml.safe_dump(config), f"127.0.0.1:{free_port()}", folder))
 
 
 def _await_ready(process: subprocess.Popen[bytes], address: str, log: Path) -> None:
