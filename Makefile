@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 ARGS ?=
 
-.PHONY: help install demo test test-faults test-year lint bench bench-memory bench-recovery bench-rebalance soak schemas docs generate dashboards-docs stack build constraints clean
+.PHONY: help install demo test test-faults test-year lint bench bench-core bench-memory bench-recovery bench-rebalance soak schemas docs generate dashboards-docs stack build constraints clean
 
 help:
 	@printf '%s\n' \
@@ -14,6 +14,7 @@ help:
 	  'make test-faults  faults on a real broker with an oracle recount, all cases (about 100 minutes)' \
 	  'make test-year    a year of 200 people: backtest and oracle at 12 month ends (some minutes)' \
 	  'make bench        events a second through the whole path (some minutes)' \
+	  'make bench-core       microseconds of an event in the pure core, without Kafka (ARGS=--profile)' \
 	  'make bench-memory     bytes an id, entity and group, and seconds to restore them (some minutes)' \
 	  'make bench-recovery   start of a worker with a million entities (about two minutes)' \
 	  'make bench-rebalance  how long partitions pause when workers come and go (about two minutes)' \
@@ -52,6 +53,9 @@ test-year: .venv/.installed-dev
 
 bench: .venv/.installed-dev
 	$(BIN)/python tests/bench/throughput.py $(ARGS)
+
+bench-core: .venv/.installed-dev
+	$(BIN)/python tests/bench/core.py $(ARGS)
 
 bench-memory: .venv/.installed-dev
 	$(BIN)/python tests/bench/memory.py
