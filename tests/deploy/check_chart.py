@@ -1,8 +1,8 @@
-"""The chart, rendered by Helm, against Kubernetes' schemas, our command line and settings. Part of `make check-deploy`.
+"""The chart, rendered by Helm, against Kubernetes' schemas, our command line and settings: part of `make check-deploy`.
 
-Not a part of `make test`, since Helm must be built first. For Kubernetes' own objects the schemas are those of the package
-kubernetes-validate, strict: unknown fields are refused. For objects of the Prometheus operator they are the classes of
-cloudcoil-models-prometheus-operator, which lose what they do not know.
+Not a part of `make test`, since Helm must be built first. Kubernetes' own objects are held against the schemas of the
+package kubernetes-validate, strict: unknown fields are refused. Those of the Prometheus operator are held against the
+classes of cloudcoil-models-prometheus-operator, which lose what they do not know.
 """
 
 from __future__ import annotations
@@ -37,9 +37,9 @@ Doc = dict[str, Any]
 
 
 def helm(*words: str) -> subprocess.CompletedProcess[str]:
-    found = ROOT / ".venv" / "bin" / "helm"
+    found = ROOT / ".venv" / "go" / "helm"
     program = str(found) if found.exists() else shutil.which("helm")
-    assert program, "helm is missing: make .venv/bin/helm"
+    assert program, "helm is missing: make check-deploy"
     return subprocess.run([program, *words], capture_output=True, text=True, check=False)
 
 
