@@ -123,9 +123,10 @@ clean:
 	@touch .venv/.installed $@
 
 # The first time, Go builds Helm: some minutes.
-.venv/.installed-deploy: .venv/.installed-dev
+.venv/.installed-deploy: tests/deploy/requirements.txt | .venv/.installed-dev
 	@echo 'Installing the tools for deployment files into .venv (some minutes the first time) ...'
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[deploy]'
+	@$(BIN)/python -m venv .venv/deploy
+	@.venv/deploy/bin/python -m pip install --quiet --disable-pip-version-check -r tests/deploy/requirements.txt
 	@command -v go >/dev/null || { echo "Go is missing, which builds Helm and the compose loader" >&2; exit 1; }
 	@GOBIN=$(CURDIR)/.venv/go go install helm.sh/helm/v4/cmd/helm@$(HELM)
 	@GOBIN=$(CURDIR)/.venv/go go install github.com/compose-spec/compose-go/v2/cmd@$(COMPOSE_GO)

@@ -102,7 +102,7 @@ async def _configs(admin: AIOKafkaAdminClient, names: Sequence[str]) -> dict[str
 
 
 async def _apply(admin: AIOKafkaAdminClient, configs: Mapping[str, dict[str, str]]) -> None:
-    # Kafka takes the whole configuration, and what is not named goes back to its default: so all that was set goes along.
+    # Kafka takes the whole configuration, and what is not named goes back to its default: so what was set goes along.
     if not configs:
         return
     wanted = [ConfigResource(ConfigResourceType.TOPIC, name, config) for name, config in configs.items()]

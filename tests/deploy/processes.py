@@ -1,8 +1,8 @@
 """docker-compose.yml as plain processes, where the binaries are here: `python tests/deploy/processes.py`.
 
 Kafka is the embedded one. Our services, Prometheus and Alertmanager run with the commands, the environment and the
-mounted files of the compose file; only addresses and ports are those of this machine. Grafana and the playlists are left
-out. Ends by itself, with exit code 1 if something was not as it should be.
+mounted files of the compose file; only addresses and ports are those of this machine. Grafana and the playlists are
+left out. Ends by itself, with exit code 1 if something was not as it should be.
 """
 
 from __future__ import annotations

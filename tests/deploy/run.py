@@ -50,7 +50,7 @@ CHECKS = (
     Check("compose", "compose file: schema, commands, settings, files, ports, variables", pytest("test_compose.py")),
     Check("loader", "compose file: the loader of docker compose (compose-go)", compose_loader),
     Check("processes", "compose file: its services as plain processes", [sys.executable, str(HERE / "processes.py")]),
-    Check("hadolint", "Dockerfile: hadolint", [str(BIN / "bin" / "hadolint"), str(ROOT / "Dockerfile")]),
+    Check("hadolint", "Dockerfile: hadolint", [str(BIN / "deploy" / "bin" / "hadolint"), str(ROOT / "Dockerfile")]),
     Check("image", "Dockerfile: its RUN steps in a clean environment", [sys.executable, str(HERE / "image.py")]),
     Check("helm", "chart: helm lint, helm template, schemas of Kubernetes and operator", pytest("check_chart.py")),
     Check("systemd", "units: systemd-analyze verify, commands, settings", pytest("test_systemd.py")),
