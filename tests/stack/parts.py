@@ -30,10 +30,8 @@ HISTORY_MS, HISTORY_EVENTS = 60 * 86_400_000, 6_000
 RATE_PER_S = 20
 APP, PARTITIONS = "stack", 2
 PROGRAMS = {"prometheus": "prometheus", "prometheus-alertmanager": "prometheus-alertmanager"}  # Debian package of each
-# What waits for minutes in the shipped files waits for seconds here.
-HURRY = {
-    "5s": "2s", "15s": "2s", "30s": "1s", "1m": "3s", "2m": "3s", "5m": "4s", "10m": "10s", "15m": "6s", "30m": "8s",
-}  # fmt: skip
+# What waits for minutes in the shipped files waits for seconds here; scrapes and recording rules are as shipped.
+HURRY = {"15s": "3s", "30s": "1s", "1m": "3s", "2m": "3s", "5m": "6s", "10m": "20s", "15m": "9s", "30m": "12s"}
 HURRIED = (
     "for", "keep_firing_for", "interval", "group_wait", "group_interval",
     "scrape_interval", "scrape_timeout", "evaluation_interval",
@@ -211,9 +209,12 @@ class Stack:
 
     def describe(self) -> str:
         """What Prometheus says of its targets, and the ends of the logs."""
-        up = [(one["metric"].get("instance"), one["value"][1]) for one in self.ask("up")]
+        facts = [
+            f"{query}: {[(list(one['metric'].values())[-1], one['value'][1]) for one in self.ask(query)]}"
+            for query in ("up", "scrape_duration_seconds", "prometheus_rule_group_last_duration_seconds")
+        ]
         logs = (f"--- {path.name}\n{path.read_text()[-1500:]}" for path in sorted(self._folder.glob("*.log")))
-        return "\n".join([f"up: {up}", *logs])
+        return "\n".join([*facts, *logs])
 
     def rule_failures(self) -> float:
         return sum(float(one["value"][1]) for one in self.ask("prometheus_rule_evaluation_failures_total"))

@@ -13,6 +13,7 @@ from __future__ import annotations
 import sys
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
@@ -20,17 +21,22 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from rich.console import Console
 from rich.table import Table
-from support.panels import answer, boards, choose, targets
+from support.panels import Target, answer, boards, choose, targets
 from support.prometheus import Prometheus
 
 from stack.partner import Partner
 from stack.parts import Stack, Wanted
 
-SOON_S = 120.0
+SOON_S = 180.0
 FEEDBACK, ACCEPTANCE = "lead_feedback_ratio", "lead_acceptance_seconds"
 ALERTS = {
     FEEDBACK: Wanted(FEEDBACK, "KpiLeadFeedbackRatioLow", "critical"),
     ACCEPTANCE: Wanted(ACCEPTANCE, "KpiLeadAcceptanceSecondsHigh", "warning"),
+}
+# Why a query may have no answer, by a part of its text; all others are told one by one.
+REASONS = {
+    **dict.fromkeys((":kpi_band:", ":kpi_threshold:", ":kpi_target", ":kpi_attainment"), "no limit or target is set"),
+    **dict.fromkeys((":kpi_change_ratio:", ":kpi_previous:"), "nothing in the window before"),
 }
 
 
@@ -89,19 +95,25 @@ def play(stack: Stack, partner: Partner, story: Story, console: Console) -> None
     story.see("no rule failed", lambda: stack.rule_failures() == 0)
     asked, empty = ask_boards(Prometheus(f"127.0.0.1:{stack.prometheus_port}"))
     story.note(f"{asked} queries of the dashboards: none refused, {asked - len(empty)} with values")
-    console.print("Without a value here (nobody has set its limit, or it has not happened):", ", ".join(sorted(empty)))
+    for why, n in Counter(map(_why_empty, empty)).items():
+        console.print(f"{'':11}{n} without: {why}", highlight=False)
 
 
-def ask_boards(prometheus: Prometheus) -> tuple[int, list[str]]:
-    """Number of queries of all boards, and the panels of those without an answer. AssertionError if one is refused."""
+def ask_boards(prometheus: Prometheus) -> tuple[int, list[Target]]:
+    """Number of queries of all boards, and those without an answer. AssertionError if one is refused."""
     asked, empty = 0, []
     for board in boards().values():
         chosen = choose(board, prometheus, {})
         for target in targets(board):
             asked += 1
             if not answer(target, prometheus, chosen):
-                empty.append(f"{target.board}: {target.panel} ({target.ref})")
+                empty.append(target)
     return asked, empty
+
+
+def _why_empty(target: Target) -> str:
+    reasons = (why for part, why in REASONS.items() if part in target.expr)
+    return next(reasons, f"{target.board}, {target.panel}: undefined, or it has not happened")
 
 
 def _played(stack: Stack, story: Story, console: Console) -> bool:
