@@ -89,6 +89,7 @@ def script(context: Path) -> Iterator[str]:
     entry, words = command("ENTRYPOINT"), command("CMD")
     yield f"{shlex.join(entry)} --version"
     yield f"{shlex.join([*entry, *words])} --help >/dev/null"
+    yield "du -sm /opt/streamproc"
     check = command("HEALTHCHECK")
     yield f"python -c {shlex.quote(LIVE.replace('CHECK', repr(check), 1))}"
 
