@@ -32,7 +32,7 @@ from streamproc.events import EVENT_TOPICS, to_ms
 from streamproc.outputs.topics import CLOCK_KEY
 
 LOOK_S = 0.1  # between two looks at workers and offsets
-SETTLE_S = 150.0
+SETTLE_S = 300.0  # a broker and its workers that share two cores with another trial may need minutes after a fault
 MINUTE_MS = 60_000
 VALUES, REJECTED = "kpi.values", "sales.rejected"
 
@@ -221,6 +221,10 @@ class Trial:
     async def clock_ms(self) -> int:
         """The latest of the clock records in `kpi.values`."""
         return max((await self._values())[1].values())
+
+    async def rows(self) -> dict[int, dict[Series, Row]]:
+        """The entries of `kpi.values` by partition, as committed by now."""
+        return (await self._values())[0]
 
     async def _values(self) -> tuple[dict[int, dict[Series, Row]], dict[int, int]]:
         """Entries of `kpi.values` and the clock, by partition."""
