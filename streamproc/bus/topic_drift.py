@@ -14,11 +14,16 @@ from streamproc.bus.connection import Broker
 from streamproc.bus.topics import TopicError, TopicSpec, connected
 
 TOPIC, PARTITIONS, REPLICATION = "topic", "partitions", "replication"
+APPLY = "run `streamproc topics diff --apply`, same options"
 _SET_ON_THE_TOPIC = 1  # Kafka's source of a value: the topic's own, not the broker's or a default
-_TODO = {
+_MIN_INSYNC, _RETENTION = "min.insync.replicas", "retention.ms"
+_FOR_EVER = -1  # of a retention
+_BY_HAND = {
     TOPIC: "run `streamproc topics create`",
     PARTITIONS: "cannot be changed in place, since keys are bound to partitions: see docs/operations.md",
-    REPLICATION: "move the copies with Kafka's kafka-reassign-partitions",
+    REPLICATION: "add or move copies with Kafka's kafka-reassign-partitions",
+    _MIN_INSYNC: "bring the copies up first: with fewer in sync than this, nobody could write",
+    _RETENTION: "keeps more than is needed; less would delete it: change it with Kafka's kafka-configs, if that is meant",
 }
 
 
@@ -34,44 +39,67 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class Drift:
-    """One thing that differs; `what` is topic (missing), partitions, replication or the name of a configuration."""
+    """One thing that differs; `what` is topic (missing), partitions, replication or the name of a configuration.
+
+    `todo` says what to do about it; "" if it has been done.
+    """
 
     topic: str
     what: str
     found: str | None
     expected: str
     applied: bool = False
+    todo: str = APPLY
 
     @property
-    def todo(self) -> str:
-        """What to do about it; "" if it has been done."""
-        return "" if self.applied else _TODO.get(self.what, "run `streamproc topics diff --apply`, same options")
+    def can_apply(self) -> bool:
+        """Whether `apply` changes it: nothing is lost by that, and whoever could write still can."""
+        return self.todo == APPLY
 
 
 def drift(spec: TopicSpec, found: Found | None) -> list[Drift]:
     """What differs in one topic. Configuration that the table does not name is left to whoever set it."""
     if found is None:
-        return [Drift(spec.name, TOPIC, None, "is there")]
+        return [Drift(spec.name, TOPIC, None, "is there", todo=_BY_HAND[TOPIC])]
     pairs: list[tuple[str, str | None, str]] = [
         (PARTITIONS, str(found.partitions), str(spec.partitions)),
         (REPLICATION, str(found.replication), str(spec.replication)),
         *((name, found.config.get(name), value) for name, value in spec.config.items()),
     ]
-    return [Drift(spec.name, what, is_, should) for what, is_, should in pairs if is_ != should]
+    by_hand = {PARTITIONS, REPLICATION}
+    if found.replication < spec.replication:
+        by_hand.add(_MIN_INSYNC)
+    if _keeps_more(found.config.get(_RETENTION), spec):
+        by_hand.add(_RETENTION)
+    return [
+        Drift(spec.name, what, is_, should, todo=_BY_HAND[what] if what in by_hand else APPLY)
+        for what, is_, should in pairs
+        if is_ != should
+    ]
+
+
+def _keeps_more(retention_ms: str | None, spec: TopicSpec) -> bool:
+    if retention_ms is None or spec.retention_ms is None:
+        return False
+    return int(retention_ms) == _FOR_EVER or int(retention_ms) > spec.retention_ms
 
 
 async def compare(broker: Broker, specs: Sequence[TopicSpec], apply: bool = False) -> list[Drift]:
-    """What differs, in the order of `specs`; with `apply`, configuration that differed has been changed.
+    """What differs, in the order of `specs`; with `apply`, what can be applied has been changed.
 
     Raises BrokerUnavailable; TopicError where the broker refuses to tell or to change.
     """
     async with connected(broker) as admin:
         found = await _found(admin, specs)
-        drifts = {spec.name: drift(spec, found.get(spec.name)) for spec in specs}
-        if apply:
-            wrong = [spec for spec in specs if any(one.what not in _TODO for one in drifts[spec.name])]
-            await _apply(admin, {spec.name: {**found[spec.name].own, **spec.config} for spec in wrong})
-        return [replace(one, applied=apply and one.what not in _TODO) for row in drifts.values() for one in row]
+        drifts = [one for spec in specs for one in drift(spec, found.get(spec.name))]
+        if not apply:
+            return drifts
+        changes: dict[str, dict[str, str]] = {}
+        for one in drifts:
+            if one.can_apply:
+                changes.setdefault(one.topic, dict(found[one.topic].own))[one.what] = one.expected
+        await _apply(admin, changes)
+        return [replace(one, applied=True, todo="") if one.can_apply else one for one in drifts]
 
 
 async def _found(admin: AIOKafkaAdminClient, specs: Sequence[TopicSpec]) -> dict[str, Found]:

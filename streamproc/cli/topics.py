@@ -105,8 +105,8 @@ def diff(
 ) -> int:
     """Where the topics are not as they should be: partitions, copies, retention, compaction and so on.
 
-    Changes nothing without --apply; with it, only configuration: counts of partitions and copies stay as they are.
-    Exit code 1 if anything differs that has not been changed.
+    Changes nothing without --apply; with it, only configuration, and only where nothing is lost by it: counts of
+    partitions and copies, and longer retentions, stay as they are. Exit code 1 if anything differs that has not been changed.
     """
     from streamproc.bus import topic_drift
 
@@ -114,7 +114,7 @@ def diff(
     set_up_logging()
     found = run_async(topic_drift.compare(broker(settings), _specs(settings, profile, replication), apply))
     if found or output is Format.JSON:
-        _print([{**asdict(one), "todo": one.todo} for one in found], output)
+        _print([asdict(one) for one in found], output)
     else:
         show.note("the topics are as they should be")
     return int(any(not one.applied for one in found))

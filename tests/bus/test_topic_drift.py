@@ -47,10 +47,25 @@ def test_a_topic_that_is_not_there_is_told_once() -> None:
 
 def test_only_configuration_can_be_applied() -> None:
     found = replace(AS_IT_SHOULD_BE, partitions=4, config={**SPEC.config, "retention.ms": "1"})
-    todo = {one.what: one.todo for one in drift(SPEC, found)}
-    assert "--apply" in todo["retention.ms"]
-    assert "--apply" not in todo["partitions"]
-    assert replace(drift(SPEC, found)[1], applied=True).todo == ""
+    assert {one.what: one.can_apply for one in drift(SPEC, found)} == {"partitions": False, "retention.ms": True}
+
+
+def test_more_copies_in_sync_than_there_are_copies_cannot_be_applied() -> None:
+    """A topic with one copy of which two must be in sync takes no records."""
+    found = replace(AS_IT_SHOULD_BE, replication=1, config={**SPEC.config, "min.insync.replicas": "1"})
+    assert {one.what: one.can_apply for one in drift(SPEC, found)} == {
+        "replication": False,
+        "min.insync.replicas": False,
+    }
+    (enough,) = drift(SPEC, replace(found, replication=3))
+    assert enough.can_apply
+
+
+@pytest.mark.parametrize(("retention_ms", "can_apply"), [("-1", False), ("86400001", False), ("86399999", True)])
+def test_a_retention_is_made_longer_only(retention_ms: str, can_apply: bool) -> None:
+    """What is kept longer was asked for by somebody, and what is deleted is gone."""
+    (one,) = drift(SPEC, replace(AS_IT_SHOULD_BE, config={**SPEC.config, "retention.ms": retention_ms}))
+    assert one.can_apply == can_apply
 
 
 def test_the_production_profile() -> None:

@@ -160,8 +160,9 @@ def test_diff_tells_what_was_changed_and_applies_it_when_told(no_topics: str, ap
 
 def test_diff_knows_counts_that_differ(fresh_topics: tuple[str, str]) -> None:
     bootstrap, app = fresh_topics
-    found = asyncio.run(topic_drift.compare(Broker(bootstrap), topics.table(app, 5, 2), apply=True))
+    found = asyncio.run(topic_drift.compare(Broker(bootstrap), topics.table(app, 5, 3), apply=True))
     crm = {one.what: one for one in found if one.topic == "sales.crm"}
     assert (crm["partitions"].found, crm["partitions"].expected) == ("4", "5")
-    assert (crm["replication"].found, crm["replication"].expected) == ("1", "2")
+    assert (crm["replication"].found, crm["replication"].expected) == ("1", "3")
+    assert (crm["min.insync.replicas"].found, crm["min.insync.replicas"].expected) == ("1", "2")
     assert not any(one.applied for one in crm.values())
