@@ -21,6 +21,7 @@ from deploy.clicheck import refused
 from deploy.composefile import ROOT
 
 from streamproc.settings import PREFIX, Settings
+from streamproc.supervise import GRACE_S
 
 CHART = ROOT / "deploy" / "helm" / "streamproc"
 VALUES = ROOT / "tests" / "deploy" / "values"
@@ -129,6 +130,12 @@ def test_our_settings_are_taken(case: str, monkeypatch: pytest.MonkeyPatch, tmp_
             assert Settings().partitions == {"full": 24, "small": 3, "backfill": 12}[case]
 
 
+def test_a_takeover_has_more_time_than_its_processes_need_to_end() -> None:
+    probes = {name: container.get("livenessProbe") for name, _, container in containers("backfill")}
+    probe = probes["prod-streamproc-backfill"]
+    assert probe["periodSeconds"] * probe["failureThreshold"] > 2 * GRACE_S
+
+
 def test_no_secret_is_in_what_is_rendered() -> None:
     assert of_kind("full", "Secret") == []
     for _, _, container in containers("full"):
@@ -199,6 +206,7 @@ def test_names_are_unique_and_a_release_is_not_too_big() -> None:
     [
         ("settings.BOOTSTRAP_SERVERS=kafka", "BOOTSTRAP_SERVERS"),
         ("settings.SASL_PASSWORD=hunter2", "SASL_PASSWORD"),
+        ("settings.CURENCY=USD", "CURENCY"),
         ("facts.replica=2", "replica"),
         ("image.digest=sha256:12", "digest"),
         ("secrets.PASSWORD.secret=a", "PASSWORD"),
