@@ -89,6 +89,13 @@ def test_both_workers_differ_in_their_stage_only() -> None:
     assert all(a.replace("facts", "kpis") == b for a, b in apart)
 
 
+def test_the_cap_on_entities_fits_the_memory() -> None:
+    """One facts worker may have all partitions, when the others are down; 500 bytes each, see docs/operations.md."""
+    most = int(settings()["STREAMPROC_MAX_ENTITIES"]) * int(settings()["STREAMPROC_PARTITIONS"]) * 500
+    assert unit("streamproc-facts@.service")["Service"]["MemoryMax"] == "4G"
+    assert most < 2e9
+
+
 def test_the_settings_of_the_example_are_taken(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     (tmp_path / "secret").write_text("x")
     names = {field.upper() for field in Settings.model_fields}
