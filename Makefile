@@ -26,8 +26,8 @@ help:
 	  'make dashboards-docs  ask a real Prometheus for every panel, and write what docs/dashboards.md says of it' \
 	  'make stack        everything with a real Prometheus and Alertmanager: a breach, its alerts, their end (some minutes)' \
 	  'make check-deploy everything in deploy/, compose file and image, as far as it can be tried without Docker and Kubernetes' \
-  'make drill        lose workers, state and cluster, and see all values come back (some minutes)' \
-  'make build        a wheel in dist/' \
+	  'make drill        lose workers, state and cluster, and see all values come back (some minutes)' \
+	  'make build        a wheel in dist/' \
 	  'make constraints  pin the installed versions in constraints.txt' \
 	  'make clean        remove .venv, dist and all caches'
 

@@ -14,7 +14,6 @@ import subprocess
 import sys
 import tempfile
 import time
-import urllib.parse
 import urllib.request
 from collections.abc import Callable
 from pathlib import Path
@@ -26,6 +25,7 @@ import orjson
 import yaml
 from deploy.composefile import ROOT, example, load
 from deploy.image import command
+from support.prometheus import Prometheus
 from support.workers import free_port
 
 from streamproc.bus.embedded import EmbeddedKafka
@@ -124,8 +124,7 @@ class Services:
             return bytes(response.read())
 
     def _ask(self, query: str) -> list[Any]:
-        path = f"/api/v1/query?{urllib.parse.urlencode({'query': query})}"
-        return list(orjson.loads(self._get("prometheus", path))["data"]["result"])
+        return Prometheus(f"127.0.0.1:{self.ports['prometheus']}").instant(query)
 
     def _see(self, what: str, seen: Callable[[], object]) -> None:
         """Wait until something is seen. Raises AssertionError, with the ends of the logs, where it is not."""
