@@ -23,7 +23,7 @@ _BY_HAND = {
     PARTITIONS: "cannot be changed in place, since keys are bound to partitions: see docs/operations.md",
     REPLICATION: "add or move copies with Kafka's kafka-reassign-partitions",
     _MIN_INSYNC: "bring the copies up first: with fewer in sync than this, nobody could write",
-    _RETENTION: "keeps more than is needed, and less deletes it: if that is meant, change it with Kafka's kafka-configs",
+    _RETENTION: "keeps more than is needed, and less deletes it: change it with Kafka's kafka-configs if that is meant",
 }
 
 

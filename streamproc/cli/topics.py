@@ -106,7 +106,8 @@ def diff(
     """Where the topics are not as they should be: partitions, copies, retention, compaction and so on.
 
     Changes nothing without --apply; with it, only configuration, and only where nothing is lost by it: counts of
-    partitions and copies, and longer retentions, stay as they are. Exit code 1 if anything differs that has not been changed.
+    partitions and copies, and longer retentions, stay as they are.
+    Exit code 1 if anything differs that has not been changed.
     """
     from streamproc.bus import topic_drift
 
