@@ -52,7 +52,11 @@ CHECKS = (
     Check("processes", "compose file: its services as plain processes", [sys.executable, str(HERE / "processes.py")]),
     Check("hadolint", "Dockerfile: hadolint", [str(BIN / "deploy" / "bin" / "hadolint"), str(ROOT / "Dockerfile")]),
     Check("image", "Dockerfile: its RUN steps in a clean environment", [sys.executable, str(HERE / "image.py")]),
-    Check("helm", "chart: helm lint, helm template, schemas of Kubernetes and operator", pytest("check_chart.py", "test_chart_values.py")),
+    Check(
+        "helm",
+        "chart: helm lint, helm template, schemas of Kubernetes and operator",
+        pytest("check_chart.py", "test_chart_values.py"),
+    ),
     Check("systemd", "units: systemd-analyze verify, commands, settings", pytest("test_systemd.py")),
     Check("drill", "disasters: workers, state, cluster lost", [sys.executable, str(HERE.parent / "drill" / "run.py")]),
 )
