@@ -2,8 +2,10 @@
 PYTHON ?= python3
 BIN := .venv/bin
 ARGS ?=
+HELM := v4.3.1
+COMPOSE_GO := v2.16.2
 
-.PHONY: help install demo test test-faults test-year lint bench bench-core bench-memory bench-recovery bench-rebalance soak schemas docs generate dashboards-docs stack build constraints clean
+.PHONY: help install demo test test-faults test-year lint bench bench-core bench-memory bench-recovery bench-rebalance soak schemas docs generate dashboards-docs stack check-deploy drill build constraints clean
 
 help:
 	@printf '%s\n' \
@@ -24,6 +26,8 @@ help:
 	  'make generate     write rules, their tests, runbooks and dashboards from the catalogue' \
 	  'make dashboards-docs  ask a real Prometheus for every panel, and write what docs/dashboards.md says of it' \
 	  'make stack        everything with a real Prometheus and Alertmanager: a breach, its alerts, their end (some minutes)' \
+	  'make check-deploy everything in deploy/, compose file and image, as far as it can be tried without Docker and Kubernetes' \
+	  'make drill        lose workers, state and cluster, and see all values come back (some minutes)' \
 	  'make build        a wheel in dist/' \
 	  'make constraints  pin the installed versions in constraints.txt' \
 	  'make clean        remove .venv, dist and all caches'
@@ -86,6 +90,14 @@ dashboards-docs: .venv/.installed-dev
 stack: .venv/.installed-dev
 	@$(BIN)/python tests/stack/run.py $(ARGS)
 
+# It needs root, Go (for Helm and the compose loader), and Debian's packages prometheus, prometheus-alertmanager and systemd.
+# ARGS="helm image" chooses.
+check-deploy: .venv/.installed-deploy
+	@$(BIN)/python tests/deploy/run.py $(ARGS)
+
+drill: .venv/.installed-dev
+	@$(BIN)/python tests/drill/run.py $(ARGS)
+
 build: install
 	@echo 'Building the wheel (some seconds) ...'
 	$(BIN)/python -m pip wheel --quiet --no-deps --wheel-dir dist .
@@ -113,3 +125,13 @@ clean:
 	@echo 'Installing streamproc and the test tools into .venv (about a minute the first time) ...'
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[embedded,dev]'
 	@touch .venv/.installed $@
+
+# The first time, Go builds Helm: some minutes.
+.venv/.installed-deploy: tests/deploy/requirements.txt | .venv/.installed-dev
+	@echo 'Installing the tools for deployment files into .venv (some minutes the first time) ...'
+	@$(BIN)/python -m venv .venv/deploy
+	@.venv/deploy/bin/python -m pip install --quiet --disable-pip-version-check -r tests/deploy/requirements.txt
+	@command -v go >/dev/null || { echo "Go is missing, which builds Helm and the compose loader" >&2; exit 1; }
+	@GOBIN=$(CURDIR)/.venv/go go install helm.sh/helm/v4/cmd/helm@$(HELM)
+	@GOBIN=$(CURDIR)/.venv/go go install github.com/compose-spec/compose-go/v2/cmd@$(COMPOSE_GO)
+	@touch $@

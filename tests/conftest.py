@@ -17,7 +17,7 @@ from streamproc.bus.embedded import EmbeddedKafka, is_available
 
 # In CI everything must run, except what needs data that is not part of the repository.
 ALLOWED_CI_SKIP = "shared data"
-KAFKA = ("tests/kafka/", "tests/faults/", "tests/cli/test_with_kafka")
+KAFKA = ("tests/kafka/", "tests/faults/", "tests/drill/", "tests/cli/test_with_kafka")
 VISIBLE_TIMEOUT_S = 30.0
 
 

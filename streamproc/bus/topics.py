@@ -13,6 +13,9 @@ from streamproc.bus.connection import CONNECT_TIMEOUT_S, Broker, quiet_connect, 
 
 DEFAULT_PARTITIONS = 4
 DEFAULT_APP = "streamproc"
+# Partitions and copies of each: for trials, and for a cluster of three brokers or more. Twelve can be shared out evenly
+# among 2, 3, 4, 6 and 12 workers of a stage.
+PROFILES = {"single": (DEFAULT_PARTITIONS, 1), "production": (12, 3)}
 _DAY_MS = 86_400_000
 _REQUEST_TIMEOUT_MS = 15_000
 _VISIBLE_TIMEOUT_S = 30.0
@@ -114,7 +117,7 @@ async def create(broker: Broker, specs: Sequence[TopicSpec]) -> list[tuple[str, 
     Raises TopicError, before anything is made, when a topic exists with another partition count, and when the broker
     refuses one; BrokerUnavailable.
     """
-    async with _admin(broker) as admin:
+    async with connected(broker) as admin:
         found = await _partition_counts(admin)
         _refuse_mismatch(found, specs)
         missing = [spec for spec in specs if spec.name not in found]
@@ -126,7 +129,7 @@ async def create(broker: Broker, specs: Sequence[TopicSpec]) -> list[tuple[str, 
 
 async def describe(broker: Broker, specs: Sequence[TopicSpec]) -> list[TopicRow]:
     """Compare the broker's topics with `specs`, in that order. Raises BrokerUnavailable."""
-    async with _admin(broker) as admin:
+    async with connected(broker) as admin:
         found = await _partition_counts(admin)
     return [TopicRow(spec.name, found.get(spec.name), spec.partitions) for spec in specs]
 
@@ -179,7 +182,8 @@ async def _partition_counts(admin: AIOKafkaAdminClient) -> dict[str, int]:
 
 
 @asynccontextmanager
-async def _admin(broker: Broker) -> AsyncIterator[AIOKafkaAdminClient]:
+async def connected(broker: Broker) -> AsyncIterator[AIOKafkaAdminClient]:
+    """A client for what is asked about topics, or done to them. Raises BrokerUnavailable."""
     admin = AIOKafkaAdminClient(**broker.client(), request_timeout_ms=_REQUEST_TIMEOUT_MS)
     try:
         async with reaching(broker):

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from aiokafka.structs import ConsumerRecord
 
     from streamproc.bus.connection import Broker
+    from streamproc.bus.topics import TopicSpec
+    from streamproc.settings import Settings
 
 topics = typer.Typer(no_args_is_help=True, help="Make and list the Kafka topics.")
 rejected = typer.Typer(no_args_is_help=True, help="Events that were not taken, and why.")
@@ -36,13 +39,21 @@ Partitions = Annotated[
         show_default="4",
     ),
 ]
-Replication = Annotated[int, typer.Option("--replication", metavar="N", min=1, help="Copies of each partition.")]
+Replication = Annotated[
+    int | None,
+    typer.Option("--replication", metavar="N", min=1, help="Copies of each partition.", show_default="1"),
+]
+Profile = Annotated[
+    Literal["single", "production"],
+    typer.Option("--profile", help="production: 12 partitions with 3 copies, of which 2 must be in sync."),
+]
 
 
-@topics.command(epilog=examples("streamproc topics create", "streamproc topics create --partitions 12 --replication 3"))
+@topics.command(epilog=examples("streamproc topics create", "streamproc topics create --profile production"))
 def create(
+    profile: Profile = "single",
     partitions: Partitions = None,
-    replication: Replication = 1,
+    replication: Replication = None,
     bootstrap_servers: Bootstrap = None,
     app: App = None,
     output: Output = Format.TABLE,
@@ -52,7 +63,7 @@ def create(
 
     settings = make_settings(bootstrap_servers=bootstrap_servers, app=app, partitions=partitions)
     set_up_logging()
-    specs = bus.table(settings.app, settings.partitions, replication)
+    specs = _specs(settings, profile, replication)
     made = run_async(bus.create(broker(settings), specs))
     rows = [
         {"topic": name, "partitions": spec.partitions, "state": state}
@@ -80,6 +91,44 @@ def list_(
         for row, spec in zip(found, specs, strict=True)
     ]
     _print(rows, output)
+
+
+@topics.command(epilog=examples("streamproc topics diff --profile production", "streamproc topics diff --apply"))
+def diff(
+    profile: Profile = "single",
+    partitions: Partitions = None,
+    replication: Replication = None,
+    apply: Annotated[bool, typer.Option("--apply", help="Change the configuration that differs.")] = False,
+    bootstrap_servers: Bootstrap = None,
+    app: App = None,
+    output: Output = Format.TABLE,
+) -> int:
+    """Where the topics are not as they should be: partitions, copies, retention, compaction and so on.
+
+    Changes nothing without --apply; with it, only configuration, and only where nothing is lost by it: counts of
+    partitions and copies, and longer retentions, stay as they are.
+    Exit code 1 if anything differs that has not been changed.
+    """
+    from streamproc.bus import topic_drift
+
+    settings = make_settings(bootstrap_servers=bootstrap_servers, app=app, partitions=partitions)
+    set_up_logging()
+    found = run_async(topic_drift.compare(broker(settings), _specs(settings, profile, replication), apply))
+    if found or output is Format.JSON:
+        _print([asdict(one) for one in found], output)
+    else:
+        show.note("the topics are as they should be")
+    return int(any(not one.applied for one in found))
+
+
+def _specs(settings: Settings, profile: str, replication: int | None) -> list[TopicSpec]:
+    """The table of a profile; numbers that somebody has named go before those of the profile."""
+    from streamproc.bus import topics as bus
+
+    partitions, copies = bus.PROFILES[profile]
+    if "partitions" in settings.model_fields_set:
+        partitions = settings.partitions
+    return bus.table(settings.app, partitions, replication or copies)
 
 
 def _state(row: Any) -> str:

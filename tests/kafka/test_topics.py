@@ -2,12 +2,13 @@
 
 import asyncio
 import logging
+from collections.abc import Callable
 
 import pytest
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
-from streamproc.bus import topics
+from streamproc.bus import topic_drift, topics
 from streamproc.bus.connection import Broker, BrokerUnavailable
 from streamproc.bus.embedded import EmbeddedKafka
 from streamproc.bus.topics import TopicError
@@ -123,3 +124,45 @@ def test_no_broker_is_one_line_and_no_log_noise(call: object, caplog: pytest.Log
 def test_a_malformed_address_is_explained() -> None:
     with pytest.raises(ValueError, match=r"'foo:bar': expected host:port"):
         asyncio.run(topics.describe(Broker("foo:bar"), []))
+
+
+def test_diff_tells_what_was_changed_and_applies_it_when_told(no_topics: str, app_name: str) -> None:
+    broker, specs = Broker(no_topics), topics.table(app_name, 3)
+    crm = next(spec for spec in specs if spec.name == "sales.crm")
+
+    async def eventually(wanted: Callable[[list[topic_drift.Drift]], object]) -> list[topic_drift.Drift]:
+        """What differs, once it is as wanted: a broker answers for a moment with the configuration of before."""
+        async with asyncio.timeout(30):
+            while not wanted(found := await topic_drift.compare(broker, specs)):  # noqa: ASYNC110 (the broker tells nobody)
+                await asyncio.sleep(0.1)
+            return found
+
+    async def scenario() -> None:
+        assert {one.what for one in await topic_drift.compare(broker, specs)} == {"topic"}
+        await topics.create(broker, specs)
+        assert await topic_drift.compare(broker, specs) == []
+        async with topics.connected(broker) as admin:
+            config = {**crm.config, "retention.ms": "1000", "max.message.bytes": "2000000"}
+            await admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, crm.name, config)])
+        (told,) = await eventually(lambda found: found)
+        assert (told.topic, told.what, told.found) == ("sales.crm", "retention.ms", "1000")
+        assert not told.applied
+        (again,) = await topic_drift.compare(broker, specs, apply=True)
+        assert (again.found, again.applied) == ("1000", True)
+        assert await eventually(lambda found: not found) == []
+        async with topics.connected(broker) as admin:
+            (answer,) = await admin.describe_configs([ConfigResource(ConfigResourceType.TOPIC, crm.name)])
+        config = {entry[0]: entry[1] for entry in answer.resources[0][4]}
+        assert config["max.message.bytes"] == "2000000"  # what somebody else has set is kept
+
+    asyncio.run(scenario())
+
+
+def test_diff_knows_counts_that_differ(fresh_topics: tuple[str, str]) -> None:
+    bootstrap, app = fresh_topics
+    found = asyncio.run(topic_drift.compare(Broker(bootstrap), topics.table(app, 5, 3), apply=True))
+    crm = {one.what: one for one in found if one.topic == "sales.crm"}
+    assert (crm["partitions"].found, crm["partitions"].expected) == ("4", "5")
+    assert (crm["replication"].found, crm["replication"].expected) == ("1", "3")
+    assert (crm["min.insync.replicas"].found, crm["min.insync.replicas"].expected) == ("1", "2")
+    assert not any(one.applied for one in crm.values())
