@@ -1,0 +1,248 @@
+"""The live page over real HTTP on 127.0.0.1: its files, the stream of events, credentials, slow readers."""
+
+import asyncio
+import contextlib
+import re
+from contextlib import asynccontextmanager
+
+import aiohttp
+import orjson
+import pytest
+
+from streamproc.kpis.catalogue import catalogue
+from streamproc.outputs import page_server
+from streamproc.outputs.http import EVERYBODY, Access, MetricsServer
+from streamproc.outputs.page_board import Board, description
+from streamproc.outputs.page_server import LivePage, Reader
+
+PAGE_BYTES = 150_000
+SALES = "/page/events?view=head_of_sales"
+
+
+async def nothing():
+    pass
+
+
+def well():
+    return True, {}
+
+
+def put(board, value, group=""):
+    row = {"value": value, "n": 3, "as_of": "2026-03-02T10:00:00.000Z"}
+    board.take_value(f"win_ratio|90d|{group}".encode(), orjson.dumps(row))
+
+
+def running(test, access=EVERYBODY, fill=nothing):
+    """Run a test with (page, board, HTTP session at the server)."""
+
+    @asynccontextmanager
+    async def site():
+        board = Board(catalogue())
+        page = LivePage(board, description(board, "wall", {}), fill)
+        server = MetricsServer(port=0, metrics=lambda _: b"", live=well, ready=well, access=access, page=page)
+        await server.start()
+        unlimited = aiohttp.TCPConnector(limit=0)
+        try:
+            async with aiohttp.ClientSession(f"http://127.0.0.1:{server.port}", connector=unlimited) as http:
+                yield page, board, http
+        finally:
+            await server.stop()
+
+    async def run():
+        async with asyncio.timeout(60), site() as parts:
+            await test(*parts)
+
+    asyncio.run(run())
+
+
+async def event(answer):
+    """The next event: kind, id and data."""
+    fields = {}
+    while (line := (await answer.content.readline()).decode().rstrip("\n")) or not fields:
+        assert line or not answer.content.at_eof()
+        name, _, text = line.partition(": ")
+        fields[name] = text
+    return fields["event"], fields["id"], orjson.loads(fields["data"])
+
+
+async def until(condition):
+    while not condition():  # noqa: ASYNC110
+        await asyncio.sleep(0.01)
+
+
+def test_files_with_a_strict_policy_and_without_inline_code():
+    async def test(page, board, http):
+        async with http.get("/page/") as answer:
+            html = await answer.text()
+            policy = answer.headers["Content-Security-Policy"]
+        assert answer.status == 200
+        assert "unsafe" not in policy
+        assert policy.startswith("default-src 'none'; script-src 'self'; ")
+        assert re.findall(r"<script(?![^>]*src=)|<style|\sstyle=|\son\w+=|https?://", html) == []
+        size = 0
+        for name in (
+            *re.findall(r"(?:href|src)=\"([a-z.]+)\"", html),
+            "parts.mjs",
+            "store.mjs",
+            "feed.mjs",
+            "texts.mjs",
+        ):
+            async with http.get(f"/page/{name}") as answer:
+                assert (answer.status, answer.headers["X-Content-Type-Options"]) == (200, "nosniff"), name
+                size += len(await answer.read())
+        assert 10_000 < size + len(html) < PAGE_BYTES
+
+    running(test)
+
+
+def test_unchanged_files_are_not_sent_again_and_others_do_not_exist():
+    async def test(page, board, http):
+        async with http.get("/page/page.css") as answer:
+            tag = answer.headers["ETag"]
+        async with http.get("/page/page.css", headers={"If-None-Match": tag}) as answer:
+            assert (answer.status, await answer.read()) == (304, b"")
+        for path in ("/page/nothing", "/page/..%2fhttp.py", "/page/__init__.py"):
+            async with http.get(path) as answer:
+                assert answer.status == 404
+        async with http.get("/page?view=rep", allow_redirects=False) as answer:
+            assert (answer.status, answer.headers["Location"]) == (308, "/page/?view=rep")
+        async with http.get("/") as answer:
+            assert "/page/" in await answer.text()
+
+    running(test)
+
+
+@pytest.mark.parametrize("path", ["/page/", "/page/catalogue.json", "/page/page.css", SALES])
+def test_everything_asks_for_credentials(path):
+    access = Access(user="ann", password="secret")
+
+    async def test(page, board, http):
+        async with http.get(path) as answer:
+            assert answer.status == 401
+        async with http.get(path, headers=access.headers) as answer:
+            assert answer.status == 200
+
+    running(test, access)
+
+
+@pytest.mark.parametrize("query", ["", "?view=nobody", "?view=rep&window=8d"])
+def test_unknown_views_and_windows_are_refused(query):
+    async def test(page, board, http):
+        async with http.get(f"/page/events{query}") as answer:
+            assert (answer.status, "expected one of" in await answer.text()) == (400, True)
+
+    running(test)
+
+
+def test_everything_first_then_changes_then_what_was_missed():
+    async def test(page, board, http):
+        put(board, 0.5)
+        async with http.get(SALES) as answer:
+            assert answer.headers["Content-Type"] == "text/event-stream"
+            kind, _, data = await event(answer)
+            assert (kind, [row["value"] for row in data["rows"]]) == ("snapshot", [0.5])
+            put(board, 0.6)
+            kind, last, data = await event(answer)
+            assert (kind, [row["value"] for row in data["rows"]]) == ("changes", [0.6])
+        put(board, 0.7)
+        put(board, 0.9, "team=north")
+        async with http.get(SALES, headers={"Last-Event-ID": last}) as answer:
+            kind, _, data = await event(answer)
+            assert (kind, sorted(row["value"] for row in data["rows"])) == ("changes", [0.7, 0.9])
+        async with http.get(SALES, headers={"Last-Event-ID": f"other-{board.seq}"}) as answer:
+            assert (await event(answer))[0] == "snapshot"
+        async with http.get(f"{SALES}&last={last}") as answer:  # where a page makes a new connection by itself
+            assert (await event(answer))[0] == "changes"
+
+    running(test)
+
+
+def test_a_silent_stream_says_that_all_is_well():
+    async def test(page, board, http):
+        async with http.get(SALES) as answer:
+            await event(answer)
+            kind, _, data = await event(answer)
+        assert (kind, set(data)) == ("changes", {"as_of", "now_ms"})
+
+    running(test)
+
+
+def test_nobody_gets_anything_before_the_board_is_full():
+    full = asyncio.Event()
+
+    async def test(page, board, http):
+        request = asyncio.create_task(http.get(SALES).__aenter__())
+        await asyncio.sleep(0)
+        put(board, 0.5)
+        assert page.readers == 0
+        full.set()
+        answer = await request
+        assert [row["value"] for row in (await event(answer))[2]["rows"]] == [0.5]
+        answer.close()
+
+    running(test, fill=full.wait)
+
+
+def test_a_reader_that_does_not_keep_up_is_dropped():
+    dropped = []
+    reader = Reader(lambda: dropped.append(True))
+    assert all(reader.offer(b"x") for _ in range(page_server.QUEUE))
+    assert (reader.offer(b"x"), dropped) == (False, [True])
+
+
+def test_a_connection_that_is_not_read_is_broken_off_and_others_go_on():
+    async def test(page, board, http):
+        async with http.get(SALES, read_bufsize=1024) as slow, http.get(SALES) as good:
+            await until(lambda: page.readers == 2)
+            reading = asyncio.create_task(_read_on(good))
+            for n in range(200):  # until sockets, buffers and at last the queue are full
+                for team in range(200):
+                    put(board, n, f"team={team}{'x' * 5000}")
+                page.tick(1e9)
+                await until(lambda: min(len_of_queues(page)) == 0)
+                if page.dropped:
+                    break
+            assert (page.dropped, page.readers) == (1, 1)
+            assert not reading.done()
+            reading.cancel()
+            with pytest.raises((aiohttp.ClientError, ConnectionError)):
+                await _read_on(slow)
+
+    running(test)
+
+
+def len_of_queues(page):
+    return [reader.queue.qsize() for audience in page._audiences.values() for reader in audience.readers]
+
+
+async def _read_on(answer):
+    while await answer.content.read(1_000_000):
+        pass
+
+
+def test_a_change_is_written_once_for_all_readers_of_a_channel():
+    async def test(page, board, http):
+        put(board, 0.5)
+        async with contextlib.AsyncExitStack() as stack:
+            answers = [await stack.enter_async_context(http.get(SALES)) for _ in range(20)]
+            other = await stack.enter_async_context(http.get("/page/events?view=rep"))
+            for answer in (*answers, other):
+                await event(answer)
+            written = page.serialised
+            put(board, 0.6)
+            page.tick(1e9)
+            got = [await event(answer) for answer in answers]
+            assert got == [got[0]] * len(answers)
+            assert got[0][2]["rows"][0]["value"] == 0.6
+            assert page.serialised - written == 2
+
+    running(test)
+
+
+def test_the_server_stops_while_pages_are_open():
+    async def test(page, board, http):
+        answers = [await http.get(SALES).__aenter__() for _ in range(3)]
+        assert page.readers == 3
+        page.answers = answers
+
+    running(test)  # `stop` would wait for open streams, and the test's timeout end it
