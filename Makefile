@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 ARGS ?=
 
-.PHONY: help install demo test test-faults test-year lint bench bench-memory bench-recovery bench-rebalance soak schemas docs generate dashboards-docs stack build constraints clean
+.PHONY: help install demo test test-faults test-year lint bench bench-memory bench-recovery bench-rebalance soak schemas docs generate dashboards-docs page-images stack build constraints clean
 
 help:
 	@printf '%s\n' \
@@ -22,6 +22,7 @@ help:
 	  'make docs         write what docs/kpis.md says about each KPI' \
 	  'make generate     write rules, their tests, runbooks and dashboards from the catalogue' \
 	  'make dashboards-docs  ask a real Prometheus for every panel, and write what docs/dashboards.md says of it' \
+	  'make page-images  pictures of the live page into docs/images' \
 	  'make stack        everything with a real Prometheus and Alertmanager: a breach, its alerts, their end (some minutes)' \
 	  'make build        a wheel in dist/' \
 	  'make constraints  pin the installed versions in constraints.txt' \
@@ -77,6 +78,10 @@ generate: .venv/.installed-dev
 # It needs Debian's package prometheus.
 dashboards-docs: .venv/.installed-dev
 	@$(BIN)/python tests/generate/write_dashboards_page.py
+
+# It needs Debian's package chromium.
+page-images: .venv/.installed-dev
+	STREAMPROC_IMAGES=docs/images $(BIN)/pytest tests/page -k pictures
 
 # It needs Debian's packages prometheus and prometheus-alertmanager.
 stack: .venv/.installed-dev

@@ -20,6 +20,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from rich.console import Console
 from rich.table import Table
+
 from stack.partner import Partner
 from stack.parts import Stack, Wanted
 

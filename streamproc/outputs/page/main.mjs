@@ -93,6 +93,7 @@ function draw() {
   document.title = `${title} – ${place}`;
   put("title", [`${title}: ${place}`]);
   put("means", [texts.pick(now.view, "means")]);
+  put("choose-title", [texts.words.choose]);
   drawPickers(now);
   drawStatus();
   put("tiles", [h("h2", { id: "tiles-title", class: "hidden" }, texts.words.tiles), ...now.view.headlines.map((one) => tile(now, one))]);
@@ -169,6 +170,7 @@ document.addEventListener("click", (event) => {
   go(Object.fromEntries([["group", ""], ...new URLSearchParams(to.getAttribute("href"))]));
 });
 addEventListener("popstate", draw);
+byId("choose").open = matchMedia("(min-width: 40rem)").matches; // on a phone the figures come first
 
 async function start() {
   const answer = await fetch("catalogue.json");

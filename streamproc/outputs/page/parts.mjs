@@ -44,7 +44,7 @@ export function spark(values, label) {
 export function tile(context, headline) {
   const { texts, store, kpis, group } = context;
   const words = texts.words;
-  const kpi = kpis[headline.kpi];
+  const kpi = { name: headline.kpi, ...kpis[headline.kpi] };
   const window = kpi.windowed ? context.window || headline.window : null;
   const row = store.row(headline.kpi, window, group);
   const head = [h("h3", { title: texts.means(kpi) }, texts.pick(kpi, "title")), h("p", { class: "window" }, texts.window(window))];
@@ -53,16 +53,15 @@ export function tile(context, headline) {
   if (row === undefined || row.value === undefined) {
     return h("article", { ...attributes, class: "tile empty" }, head, h("p", { class: "value" }, "–"), h("p", { class: "line" }, words.none));
   }
-  const amount = texts.amount(row.value, kpi.unit);
   const isFew = kpi.unit !== "count" && (row.n ?? 0) < FEW;
   return h(
     "article",
     { ...attributes, class: `tile ${row.band ?? ""}`, "data-value": row.value },
     head,
-    h("p", { class: "value" }, amount, row.trend ? trend(texts, row, kpi) : null),
+    h("p", { class: "value" }, texts.figure(row.value, kpi.unit), h("small", {}, ` ${texts.per(kpi.unit)}`), row.trend ? trend(texts, row, kpi) : null),
     band(texts, row.band),
     spark(store.spark(headline.kpi, window, group), `${texts.pick(kpi, "title")}: ${words.history}`),
-    facts(texts, row, kpi),
+    facts(context, row, kpi, window),
     kpi.unit === "count" ? null : h("p", { class: isFew ? "line few" : "line" }, `${words.n} = ${texts.number(row.n ?? 0)}`, isFew ? ` (${words.few})` : ""),
   );
 }
@@ -79,7 +78,7 @@ function trend(texts, row, kpi) {
   return h("span", { class: `trend ${tone}` }, h("span", { "aria-hidden": "true" }, `${arrow} `), texts.words.trends[row.trend]);
 }
 
-function facts(texts, row, kpi) {
+function facts({ texts, store, group }, row, kpi, window) {
   const words = texts.words;
   const pairs = [];
   if (row.target !== undefined) pairs.push([words.target, texts.amount(row.target, kpi.unit)]);
@@ -87,6 +86,9 @@ function facts(texts, row, kpi) {
   if (row.pace !== undefined && row.pace !== row.attainment) pairs.push([words.pace, texts.share(row.pace)]);
   if (row.previous !== undefined) pairs.push([words.before, texts.amount(row.previous, kpi.unit) + (row.change === undefined ? "" : ` (${texts.change(row.change)})`)]);
   if (row.benchmark !== undefined && row.target === undefined) pairs.push([words.benchmark, texts.amount(row.benchmark, kpi.unit)]);
+  const [dimension, member] = split(group);
+  const team = dimension === "rep" ? store.row(kpi.name, window, `team=${store.people[member]?.[1]}`) : undefined;
+  if (["ratio", "seconds"].includes(kpi.unit) && typeof team?.value === "number") pairs.push([words.team, texts.amount(team.value, kpi.unit)]);
   return pairs.length ? h("dl", {}, pairs.map(([name, text]) => h("div", {}, h("dt", {}, name), h("dd", {}, text)))) : null;
 }
 

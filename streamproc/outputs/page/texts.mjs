@@ -2,7 +2,7 @@
 
 const WORDS = {
   en: {
-    company: "Company", role: "View", group: "Group", window: "Window", asView: "as the view has it", language: "Language",
+    company: "Company", choose: "Choose", team: "Team", role: "View", group: "Group", window: "Window", asView: "as the view has it", language: "Language",
     theme: "Colours", themes: { auto: "as the device", light: "light", dark: "dark" }, quiet: "Quiet", tv: "TV",
     asOf: "As of", loading: "Loading …", stale: "Stale", lost: "no connection", late: "the values are late", fresh: "live", events: "by the events' clock",
     bands: { ok: "on course", warning: "warning", critical: "critical", none: "no longer judged" },
@@ -16,7 +16,7 @@ const WORDS = {
     windows: { "1h": "1 hour", "24h": "24 hours", "7d": "7 days", "30d": "30 days", "90d": "90 days", today: "today", week: "this week", month: "this month", quarter: "this quarter", year: "this year", all: "all time" },
   },
   de: {
-    company: "Unternehmen", role: "Sicht", group: "Gruppe", window: "Zeitraum", asView: "wie die Sicht", language: "Sprache",
+    company: "Unternehmen", choose: "Auswahl", team: "Team", role: "Sicht", group: "Gruppe", window: "Zeitraum", asView: "wie die Sicht", language: "Sprache",
     theme: "Farben", themes: { auto: "wie das Gerät", light: "hell", dark: "dunkel" }, quiet: "Ruhe", tv: "TV",
     asOf: "Stand", loading: "Lädt …", stale: "Veraltet", lost: "keine Verbindung", late: "die Werte sind verspätet", fresh: "live", events: "nach der Uhr der Ereignisse",
     bands: { ok: "auf Kurs", warning: "Warnung", critical: "kritisch", none: "nicht mehr bewertet" },
@@ -67,16 +67,23 @@ export class Texts {
     return this.number(value, { style: "percent", maximumFractionDigits: 1, signDisplay: "exceptZero" });
   }
 
-  // A value in its unit, as the catalogue names it: count, ratio, seconds, points, a currency, or a currency or number per something.
+  // A value in its unit, as the catalogue names it: count, ratio, seconds, points, a currency, or one of them per something.
   amount(value, unit) {
+    return [this.figure(value, unit), this.per(unit)].filter(Boolean).join(" ");
+  }
+
+  figure(value, unit) {
     if (value === null || value === undefined) return "–";
     if (unit === "ratio") return this.number(value, { style: "percent", minimumFractionDigits: 1, maximumFractionDigits: 1 });
     if (unit === "seconds") return this.duration(value);
     if (unit === "count") return this.number(value, { maximumFractionDigits: 0 });
-    const [base, per] = unit.includes("per_") ? unit.split(/_?per_/) : [unit, ""];
-    const text = /^[a-z]{3}$/.test(base) ? this.money(value, base) : this.number(value, { maximumFractionDigits: 1 });
-    const suffix = { day: this.words.perDay, hour: this.words.perHour, rep: this.words.perRep }[per];
-    return suffix ? `${text} ${suffix}` : text;
+    const [base] = unit.split(/_?per_/);
+    return /^[a-z]{3}$/.test(base) ? this.money(value, base) : this.number(value, { maximumFractionDigits: 1 });
+  }
+
+  per(unit) {
+    const { perDay, perHour, perRep, points } = this.words;
+    return { day: perDay, hour: perHour, rep: perRep }[unit.split("per_")[1]] ?? (unit === "points" ? points : "");
   }
 
   money(value, currency) {
