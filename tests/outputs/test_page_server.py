@@ -70,6 +70,12 @@ async def until(condition):
         await asyncio.sleep(0.01)
 
 
+@pytest.fixture
+def by_hand(monkeypatch):
+    """Only the test lets the page tick."""
+    monkeypatch.setattr(page_server, "TICK_S", 3600.0)
+
+
 def test_files_with_a_strict_policy_and_without_inline_code():
     async def test(page, board, http):
         async with http.get("/page/") as answer:
@@ -190,6 +196,7 @@ def test_a_reader_that_does_not_keep_up_is_dropped():
     assert (reader.offer(b"x"), dropped) == (False, [True])
 
 
+@pytest.mark.usefixtures("by_hand")
 def test_a_connection_that_is_not_read_is_broken_off_and_others_go_on():
     async def test(page, board, http):
         async with http.get(SALES, read_bufsize=1024) as slow, http.get(SALES) as good:
@@ -220,6 +227,7 @@ async def _read_on(answer):
         pass
 
 
+@pytest.mark.usefixtures("by_hand")
 def test_a_change_is_written_once_for_all_readers_of_a_channel():
     async def test(page, board, http):
         put(board, 0.5)
@@ -235,6 +243,30 @@ def test_a_change_is_written_once_for_all_readers_of_a_channel():
             assert got == [got[0]] * len(answers)
             assert got[0][2]["rows"][0]["value"] == 0.6
             assert page.serialised - written == 2
+
+    running(test)
+
+
+@pytest.mark.usefixtures("by_hand")
+def test_a_thousand_open_pages_cost_one_serialisation():
+    async def test(page, board, http):
+        put(board, 0.5)
+        head = f"GET {SALES} HTTP/1.1\r\nHost: x\r\n\r\n".encode()
+        port = http._base_url.port
+        pages = [await asyncio.open_connection("127.0.0.1", port) for _ in range(1000)]
+        for _, writer in pages:
+            writer.write(head)
+        for reader, _ in pages:
+            assert b"event: snapshot" in await reader.readuntil(b'"now_ms"')
+        assert page.readers == 1000
+        written = page.serialised
+        put(board, 0.625)
+        page.tick(1e9)
+        for reader, _ in pages:
+            assert b'"value":0.625' in await reader.readuntil(b'"now_ms"')
+        assert (page.serialised - written, page.dropped) == (1, 0)
+        for _, writer in pages:
+            writer.close()
 
     running(test)
 
