@@ -161,7 +161,10 @@ class LivePage:
         channel = self._channel(request)
         if self.readers >= MAX_READERS:
             raise web.HTTPServiceUnavailable(text=f"{MAX_READERS} pages are open already; close some\n")
-        await self._fill()
+        try:
+            await self._fill()
+        except Exception as error:  # the feed has told the log why
+            raise web.HTTPServiceUnavailable(text="the topics cannot be read; see the worker's log\n") from error
         self._look_up()
         response = web.StreamResponse(
             headers={**HEADERS, "Content-Type": "text/event-stream", "Cache-Control": "no-store"}

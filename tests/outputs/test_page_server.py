@@ -189,6 +189,17 @@ def test_nobody_gets_anything_before_the_board_is_full():
     running(test, fill=full.wait)
 
 
+def test_pages_are_told_to_come_again_while_the_topics_cannot_be_read():
+    async def fill():
+        raise RuntimeError("the broker is away")
+
+    async def test(page, board, http):
+        async with http.get(SALES) as answer:
+            assert (answer.status, "see the worker's log" in await answer.text()) == (503, True)
+
+    running(test, fill=fill)
+
+
 def test_a_reader_that_does_not_keep_up_is_dropped():
     dropped = []
     reader = Reader(lambda: dropped.append(True))

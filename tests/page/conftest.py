@@ -98,7 +98,7 @@ def discreet(found: Figures) -> Iterator[Server]:
     one.end()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")  # while it is there, Playwright's loop runs in this thread, and asyncio.run cannot
 def chromium() -> Iterator[Any]:
     playwright = pytest.importorskip("playwright.sync_api", reason="Playwright not installed: make install")
     path = shutil.which("chromium")
