@@ -17,6 +17,7 @@ from streamproc.facts.entities import LIVES
 from streamproc.facts.reference import Reference
 from streamproc.facts.seen import HORIZON_DAYS
 from streamproc.kpis.catalogue import catalogue
+from streamproc.kpis.kpi import KpiValue
 from streamproc.outputs.own_metrics import OwnMetrics
 from streamproc.pipeline import MAX_AGE_MS, NEVER_SHED, FactsStage, KpisStage, State
 from streamproc.simulate import Organisation
@@ -219,6 +220,38 @@ def test_sums_of_new_groups_are_shed_while_full_but_never_those_of_company_team_
     assert {group.partition("=")[0] for group in kpis.slices.groups} == {*NEVER_SHED, "rep", "channel"}
     calls = {group: kpis.slices.window(group, "all")["call"] for group in kpis.slices.groups}
     assert calls == {"": 4, "rep=ann": 2, "channel=phone": 4, "team=north": 1, "region=dach": 1}
+
+
+@pytest.mark.parametrize("outcome", ["won", "lost"])
+def test_what_was_shed_and_is_withdrawn_later_stops_nothing(outcome: str) -> None:
+    """Decisions of a group are shed, then the cap is raised, and the deals are reopened: it has fewer than none."""
+    facts, kpis = FactsStage(catalogue(), Reference()), KpisStage(catalogue(), max_groups=1)
+    kpis.on_tick(ms("12:00"))
+
+    def step(*events: Rec) -> dict[tuple[str, str | None], KpiValue]:
+        facts.on_batch(events, None)
+        cut = facts.take_cut()
+        assert cut is not None
+        kpis.on_batch([Rec(value, key=group.encode()) for group, value in cut.partials])
+        found = kpis.take_cut()
+        assert found is not None
+        return {(value.kpi, value.window): value for value in found.values if value.group == "rep=bob"}
+
+    def created(*names: str) -> list[Rec]:
+        return [rec("deal.created", name, "09:00", rep="bob", amount=9, currency="EUR") for name in names]
+
+    names = [str(n) for n in range(20)]
+    assert not step(*created(*names), *(rec(f"deal.{outcome}", name, "10:00") for name in names))
+    kpis.max_groups = 0
+    values = step(*(rec("deal.reopened", name, "10:30") for name in names))
+    assert values[f"deals_{outcome}", "24h"].value == -20
+    if outcome == "won":
+        assert values["sales_cycle_seconds", "24h"].value is None
+        assert values["sales_cycle_p90_seconds", "24h"].value is None
+        return
+    others = [f"other{n}" for n in range(20)]  # as many wins as losses are lacking: none decided
+    values = step(*created(*others), *(rec("deal.won", name, "11:00") for name in others))
+    assert (values["deals_won", "24h"].value, values["pipeline_velocity_eur_per_day", "24h"].value) == (20, None)
 
 
 def test_shedding_is_counted_and_told_once_a_minute(caplog: pytest.LogCaptureFixture) -> None:

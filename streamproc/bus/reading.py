@@ -1,4 +1,4 @@
-"""Reading topics for people: a consumer without a group, and the last records of a topic."""
+"""Reading topics for people: a consumer without a group, the last records of a topic, the reference data."""
 
 from __future__ import annotations
 
@@ -10,8 +10,11 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.structs import ConsumerRecord
 
 from streamproc.bus.connection import CONNECT_TIMEOUT_S, Broker, quiet_connect, reaching
-from streamproc.bus.follow import topic_partitions
+from streamproc.bus.follow import read, topic_partitions
 from streamproc.bus.topics import TopicError
+from streamproc.codec import Rejection, decode_reference
+from streamproc.events import REFERENCE
+from streamproc.facts.reference import Reference
 
 
 @asynccontextmanager
@@ -29,6 +32,17 @@ async def reader(broker: Broker, topic: str) -> AsyncIterator[AIOKafkaConsumer]:
         yield consumer
     finally:
         await consumer.stop()
+
+
+async def read_reference(broker: Broker, known: Reference) -> Reference:
+    """Apply the reference data in their topic; records that cannot be read are left out."""
+    async with reader(broker, REFERENCE) as consumer:
+        async for records in read(consumer, REFERENCE, follow=False):
+            for record in records:
+                event = decode_reference(record.value)
+                if not isinstance(event, Rejection):
+                    known.apply(event)
+    return known
 
 
 async def last(consumer: AIOKafkaConsumer, topic: str, count: int) -> list[ConsumerRecord]:

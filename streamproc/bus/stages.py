@@ -13,7 +13,7 @@ from streamproc.bus.handover import FILLING, HANDOVER, PUBLISHED, TAKING_OVER, c
 from streamproc.bus.record_batches import partition_of
 from streamproc.bus.task import VALUES, Cut, Output
 from streamproc.facts.targets import PERIODS
-from streamproc.kpis.evaluate import Series
+from streamproc.kpis.evaluate import series_of
 from streamproc.kpis.working_time import WorkingTime
 from streamproc.outputs.judged_metrics import Period
 from streamproc.outputs.news import ALERTS, EVENTS, alert_record, reached_record, won_record
@@ -116,7 +116,7 @@ class FactsTask:
             self.metrics.published_total.labels(self.partials).inc(len(cut.partials))
         for derived in cut.derived:
             self.metrics.published_total.labels(derived.topic).inc()
-        if cut.won:
+        if cut.won and not self.filling:
             self.metrics.published_total.labels(EVENTS).inc(len(cut.won))
         if cut.rejected:
             self.metrics.published_total.labels(REJECTED).inc(len(cut.rejected))
@@ -135,7 +135,7 @@ class KpisTask:
     metrics: OwnMetrics
     exposition: KpiExposition
     wall: bool
-    filling: bool = False  # beside another application: nothing is published
+    filling: bool = False  # beside another application: nothing is published, nor shown on /metrics
     _mark: bytes | None = None  # of the changelog (`handover`)
     _published: set[bytes] = field(default_factory=set)  # keys in `kpi.values` when this task takes over
 
@@ -182,10 +182,7 @@ class KpisTask:
         cut = self.stage.take_cut()
         if cut is None:
             return None
-        outputs = [
-            Output(VALUES, self.partition, value_key(Series(v.kpi, v.group, v.window)), encode_value(v))
-            for v in cut.values
-        ]
+        outputs = [Output(VALUES, self.partition, value_key(series_of(v)), encode_value(v)) for v in cut.values]
         outputs += [Output(VALUES, self.partition, value_key(series), None) for series in cut.ceased]
         key, clock = clock_record(self.partition, cut.clock_ms)
         outputs.append(Output(VALUES, self.partition, key, clock))
@@ -197,6 +194,14 @@ class KpisTask:
         return Cut(cut.changelog, outputs, lambda: self._committed(cut))
 
     def _committed(self, cut: KpisCut) -> None:
+        if not self.filling:  # half of the events' values would look like those of all
+            self._show(cut)
+        self.metrics.progress(self.partition, watermark_ms=cut.clock_ms, last_event_ms=None)
+        self.metrics.state_keys.labels(f"slices-{self.partition}").set(len(self.stage.slices.slices))
+        self._shedding.add(cut.shed, self.partition, time.monotonic())
+
+    def _show(self, cut: KpisCut) -> None:
+        """What has been published."""
         now_ms = int(time.time() * 1000)
         self.exposition.apply(cut.values, owner=self.partition)
         self.exposition.drop(cut.ceased)
@@ -206,9 +211,6 @@ class KpisTask:
         for topic, n in ((ALERTS, len(cut.alerts)), (EVENTS, len(cut.reached))):
             if n:
                 self.metrics.published_total.labels(topic).inc(n)
-        self.metrics.progress(self.partition, watermark_ms=cut.clock_ms, last_event_ms=None)
-        self.metrics.state_keys.labels(f"slices-{self.partition}").set(len(self.stage.slices.slices))
-        self._shedding.add(cut.shed, self.partition, time.monotonic())
         if cut.oldest is not None:
             self.metrics.published_at(now_ms, cut.oldest.event_ms, cut.oldest.arrival_ms)
 

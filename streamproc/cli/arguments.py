@@ -93,12 +93,12 @@ def known_kpis(names: Iterable[str] | None, catalogue: Catalogue, option: str = 
 
 
 def target_check(settings: Settings) -> TargetCheck:
-    """What tells whether a target or threshold fits the KPIs."""
-    from streamproc.kpis.catalogue import catalogue
+    """What tells whether a target or threshold fits the KPIs, people's own ones too. Raises OwnKpiErrors."""
+    from streamproc.ingest.kpis_file import full_catalogue
     from streamproc.kpis.catalogue.judgement import judgements
     from streamproc.kpis.limits import TargetCheck
 
-    return TargetCheck(catalogue(settings.currency), judgements(settings.currency))
+    return TargetCheck(full_catalogue(settings.currency, settings.kpis_file), judgements(settings.currency))
 
 
 def known_windows(names: Iterable[str] | None) -> list[str | None]:

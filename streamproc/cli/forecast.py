@@ -21,6 +21,7 @@ from streamproc.cli.options import (
     Output,
     ReferenceFile,
     Timezone,
+    catalogue_of,
     examples,
     make_settings,
 )
@@ -75,11 +76,12 @@ def forecast(
 
     periods = arguments.known(period or [MONTH], CALENDAR, "--period", "period")
     groups = arguments.groups(where) or [""]
-    kpis = _flows(settings.currency, kpi, groups)
+    full = catalogue_of(settings)
+    kpis = _flows(full, kpi, groups)
     needed = [replace(one, by=tuple(name for name in one.by if name in _dimensions(groups))) for one in kpis]
     source = Source(settings, file, at, reference)
     found = source.groups(
-        _with_pipeline(needed, settings.currency),
+        _with_pipeline(needed, full, settings.currency),
         lambda group: group in groups or group.startswith("deal_stage="),
     )
     wanted = [(one, group, name) for one in kpis for group in groups if _has(one, group) for name in periods]
@@ -94,29 +96,25 @@ def _has(kpi: Kpi, group: str) -> bool:
     return not group or group.partition("=")[0] in kpi.by
 
 
-def _flows(currency: str, names: list[str] | None, groups: list[str]) -> list[Kpi]:
+def _flows(full: Catalogue, names: list[str] | None, groups: list[str]) -> list[Kpi]:
     """The KPIs named, or all that add up over time, of at least one of the groups."""
-    from streamproc.kpis.catalogue import catalogue
-    from streamproc.kpis.history import is_flow
+    from streamproc.kpis.history import adds_up
 
-    full = catalogue(currency)
     chosen = [full[name] for name in arguments.known_kpis(names, full)]
     for kpi in chosen:
-        if not is_flow(kpi):
+        if not adds_up(kpi):
             raise wrong_use(f"--kpi: {kpi.name} does not add up over time; expected a count or a sum, such as {WON}")
         for group in groups:
             if not _has(kpi, group):
                 have = ", ".join(("company", *kpi.by))
                 raise wrong_use(f"--where: {kpi.name} is not kept by {group.partition('=')[0]}, but by {have}")
-    return chosen or [kpi for kpi in full.kpis if is_flow(kpi) and any(_has(kpi, group) for group in groups)]
+    return chosen or [kpi for kpi in full.kpis if adds_up(kpi) and any(_has(kpi, group) for group in groups)]
 
 
-def _with_pipeline(kpis: list[Kpi], currency: str) -> Catalogue:
+def _with_pipeline(kpis: list[Kpi], full: Catalogue, currency: str) -> Catalogue:
     """The KPIs, and those that the pipeline method reads."""
-    from streamproc.kpis.catalogue import catalogue
     from streamproc.kpis.kpi import Catalogue
 
-    full = catalogue(currency)
     names = (f"pipeline_value_{currency.lower()}", f"pipeline_weighted_{currency.lower()}", "stage_dwell_seconds")
     return Catalogue((*kpis, *(replace(full[name], by=("deal_stage",)) for name in names)))
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -99,7 +99,7 @@ class Changelog:
             self.states[partition][name] = value
 
     def tasks(self, catalogue: Catalogue, zone: str) -> list[KpisStage]:
-        """Raises StateVersionError."""
+        """Raises StateVersionError, BackfillNeeded."""
         from streamproc.pipeline import KpisStage
         from streamproc.windows.calendar import Calendar
 
@@ -112,24 +112,12 @@ class Changelog:
 
 async def _of_workers(to: Broker, settings: Settings, catalogue: Catalogue, wanted: Callable[[str], bool]) -> Groups:
     from streamproc.bus.follow import read
-    from streamproc.bus.reading import reader
-    from streamproc.codec import Rejection, decode_reference
-    from streamproc.events import REFERENCE
+    from streamproc.bus.reading import read_reference, reader
 
-    changelog, known = Changelog(wanted), reference_of(settings, None)
-    topic = f"{settings.app}-kpis-changelog"
+    changelog, topic = Changelog(wanted), f"{settings.app}-kpis-changelog"
     async with reader(to, topic) as consumer:
         async for records in read(consumer, topic, follow=False):
             for record in records:
                 changelog.take(record.partition, record.key, record.value)
-    async with reader(to, REFERENCE) as consumer:
-        async for records in read(consumer, REFERENCE, follow=False):
-            for value in _values(record.value for record in records):
-                event = decode_reference(value)
-                if not isinstance(event, Rejection):
-                    known.apply(event)
+    known = await read_reference(to, reference_of(settings, None))
     return Groups(changelog.tasks(catalogue, settings.business_timezone), known)
-
-
-def _values(values: Iterable[bytes | None]) -> Iterable[bytes]:
-    return (value for value in values if value is not None)

@@ -19,13 +19,14 @@ from streamproc.cli.options import (
     Output,
     ReferenceFile,
     Timezone,
+    catalogue_of,
     examples,
     make_settings,
 )
 from streamproc.cli.state import Groups, Source
 
 if TYPE_CHECKING:
-    from streamproc.kpis.kpi import Kpi
+    from streamproc.kpis.kpi import Catalogue, Kpi
     from streamproc.kpis.variants import Comparison
 
 cli = typer.Typer()
@@ -65,7 +66,7 @@ def compare_variants(
     )
     from streamproc.kpis.kpi import Catalogue
 
-    ratio = _ratio(kpi, settings.currency)
+    ratio = _ratio(kpi, catalogue_of(settings))
     _fixed(window)
     found = Source(settings, file, at, reference).groups(
         Catalogue((replace(ratio, by=("variant",)),)), lambda group: group.startswith("variant=")
@@ -84,11 +85,9 @@ def _times(window: str, as_of_ms: int, found: Groups) -> dict[str, Any]:
     return {"window_start": None if start_ms is None else rfc3339(start_ms), "as_of": rfc3339(as_of_ms)}
 
 
-def _ratio(name: str, currency: str) -> Kpi:
-    from streamproc.kpis.catalogue import catalogue
+def _ratio(name: str, full: Catalogue) -> Kpi:
     from streamproc.kpis.kpi import Ratio
 
-    full = catalogue(currency)
     arguments.known_kpis([name], full, "KPI")
     if not isinstance(full[name], Ratio):
         raise wrong_use(f"KPI: {name} is not a share of a whole; expected one, such as email_response_ratio")

@@ -98,20 +98,10 @@ def row(view: View, catalogue: Catalogue, lang: Lang) -> dict[str, Any]:
 
 async def read_members(to: Broker) -> list[Member]:
     """The active reps of `sales.reference`."""
-    from streamproc.bus.follow import read
-    from streamproc.bus.reading import reader
-    from streamproc.codec import Rejection, decode_reference
-    from streamproc.events import REFERENCE
+    from streamproc.bus.reading import read_reference
     from streamproc.facts.reference import Reference
 
-    reference = Reference()
-    async with reader(to, REFERENCE) as consumer:
-        async for records in read(consumer, REFERENCE, follow=False):
-            for record in records:
-                event = decode_reference(record.value)
-                if not isinstance(event, Rejection):
-                    reference.apply(event)
-    return reference.members()
+    return (await read_reference(to, Reference())).members()
 
 
 def _group(row: dict[str, Any]) -> str:

@@ -23,6 +23,11 @@ def channel_of(event: Event) -> str | None:
     return _CHANNELS.get(event.type)
 
 
+def touches(event: Event) -> bool:
+    """Whether an event is an activity that somebody was addressed by: no inbound call."""
+    return event.type in _TOUCHING and getattr(event.data, "direction", None) != "inbound"
+
+
 def event_facts(event: Event, time_ms: int, roster: Roster) -> list[Fact]:
     """Facts that follow from the single event, whatever else is known of its entity."""
     data = event.data
@@ -38,7 +43,7 @@ def event_facts(event: Event, time_ms: int, roster: Roster) -> list[Fact]:
         if data.outcome == "connected":
             facts.append(Fact("call_connected", time_ms, 1, dims))
     person = getattr(data, "contact", None) or getattr(data, "recipient", None)
-    if person and getattr(data, "direction", None) != "inbound":
+    if person and touches(event):
         facts.append(Fact("contact_touched", time_ms, hash64(person), dims))
     return facts
 

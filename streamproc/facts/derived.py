@@ -13,10 +13,10 @@ import orjson
 
 from streamproc.event_data import Dims
 from streamproc.events import EVENTS, Event
+from streamproc.facts.activity import touches
 
 SOURCE = "derived"
 TYPES = ("lead.touched", "customer.won")
-_TOUCHES = frozenset(("call.logged", "email.sent", "meeting.held", "message.sent"))
 
 
 class Derived(NamedTuple):
@@ -30,10 +30,9 @@ class Derived(NamedTuple):
 def derive(event: Event) -> Derived | None:
     """The event that follows from an event, if any."""
     data = event.data
-    if event.type in _TOUCHES:
-        lead = getattr(data, "lead", None)
-        if lead and getattr(data, "direction", None) != "inbound":
-            return _record(event, "lead.touched", f"lead/{lead}", {"lead": lead})
+    if touches(event):
+        if data.lead:
+            return _record(event, "lead.touched", f"lead/{data.lead}", {"lead": data.lead})
     elif event.type == "deal.won" and data.customer:
         return _record(
             event, "customer.won", f"customer/{data.customer}", {"customer": data.customer, "deal": data.deal}

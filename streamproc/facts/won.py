@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from streamproc.event_data import DealWon
 from streamproc.events import Event
+from streamproc.facts.dims import resolve
 from streamproc.facts.reference import Reference
 
 NEWS_MS = 86_400_000  # an event older than a day is no news
@@ -30,6 +31,6 @@ def won(event: Event, reference: Reference, now_ms: int) -> Won | None:
     data, time_ms = event.data, event.time_ms
     if not isinstance(data, DealWon) or time_ms < now_ms - NEWS_MS:
         return None
-    team, region = reference.roster(data.rep, data.team, time_ms)
-    place = team, data.region or region
-    return Won(event.source, event.id, data.deal, data.rep, *place, data.amount, data.currency, time_ms)
+    dims = resolve(data, time_ms, reference)
+    who = dims.get("rep"), dims.get("team"), dims.get("region")
+    return Won(event.source, event.id, data.deal, *who, data.amount, data.currency, time_ms)

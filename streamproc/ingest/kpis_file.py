@@ -27,7 +27,7 @@ from streamproc.kpis.own import KINDS, Declared, OwnCount, build
 _EXPECTED = {
     "q": "a share between 0 and 1, such as 0.9",
     "limit_s": "whole seconds",
-    "weights": "entries `fact: points` with whole points",
+    "weights": "entries `fact: points` with whole points, up to a million",
     "events": "a list of event types",
     "by": "a list of dimensions",
 }

@@ -15,7 +15,7 @@ from streamproc.kpis.kpi import (
     Distinct,
     Kpi,
     Level,
-    MeanDuration,
+    OfDurations,
     QuantileDuration,
     Ratio,
     Sum,
@@ -98,7 +98,7 @@ def _facts(kpi: Kpi) -> Iterator[tuple[str, str, tuple[Kind, ...]]]:
             yield from (("count", fact, (Kind.COUNT,)) for fact in kpi.count)
         case Weighted():
             yield from (("weights", fact, (Kind.COUNT,)) for fact in kpi.facts)
-        case MeanDuration() | QuantileDuration() | WithinDuration():
+        case OfDurations():
             yield "of", kpi.of, (Kind.DURATION,)
         case Level():
             yield "of", kpi.of, (Kind.LEVEL,)

@@ -41,7 +41,7 @@ def against(kpi: Kpi, now: Parts, beside: Beside) -> Against:
     reached = attainment(now.value, beside.target, direction)
     speed = None
     if beside.is_period:
-        speed = pace(reached, beside.elapsed, direction) if is_flow(kpi) else reached
+        speed = pace(now.value, beside.target, beside.elapsed, direction) if is_flow(kpi) else reached
     is_done = speed is None and direction == "up" and (reached or 0) >= REACHED  # whatever time there is
     band, crossed = _band(now, beside, direction, speed if beside.is_period and not is_done else reached)
     then = beside.previous
@@ -90,14 +90,12 @@ def attainment(value: float | None, target: float | None, direction: Direction) 
     return min(CAP, target / value) if value else CAP
 
 
-def pace(reached: float | None, elapsed: float | None, direction: Direction) -> float | None:
-    """Attainment against the elapsed share of working time: 1 is on the way to reach the target just at the end.
+def pace(value: float | None, target: float | None, elapsed: float | None, direction: Direction) -> float | None:
+    """Attainment of the share of the target that is due: 1 is on the way to reach the target just at the end.
 
-    Where lower is better, the target is what may be used up: attainment × elapsed. None before working time begins.
+    Where lower is better, the target is what may be used up. None before working time begins.
     """
-    if reached is None or not elapsed:
-        return None
-    return reached * elapsed if direction == "down" else reached / elapsed
+    return attainment(value, target * elapsed, direction) if target is not None and elapsed else None
 
 
 def _band(now: Parts, beside: Beside, direction: Direction, done: float | None) -> tuple[Band, Crossed | None]:
@@ -165,7 +163,7 @@ def _trend(kpi: Kpi, now: Parts, then: Parts, exposure: float | None) -> tuple[T
         return None, None
     share = exposure or 0.5
     if type(kpi) is Count:
-        if now.n + then.n < LEAST_N:
+        if min(now.n, then.n) < 0 or now.n + then.n < LEAST_N:  # < 0: shed once, then withdrawn
             return None, None
         return binomial(int(now.value), int(then.value), share), "conditional binomial"
     if min(now.n, then.n) < LEAST_N or not then.value:

@@ -70,9 +70,13 @@ class Evaluator:
             kpi = self.catalogue[name]
             for window in WINDOWS if kpi.windowed else (None,):
                 self._evaluate(kpi, group, window, values, ceased)
+        for group, window in changes.turned:  # from nothing before, which is None, to 0 of a KPI, or back
+            series = (Series(name, group, window) for name in self.watched)
+            self.touched.update(one for one in series if one in self.latest)
         self._again.clear()
         changes.facts.clear()
         changes.windows.clear()
+        changes.turned.clear()
         return values, ceased
 
     def unchanged(self, values: list[KpiValue], changed: list[KpiValue]) -> list[KpiValue]:
@@ -111,7 +115,7 @@ class Evaluator:
                 ceased.append(series)
             return
         parts = kpi.parts(self._totals(kpi, group, window))
-        if kpi.reads_length and parts.denominator is not None:
+        if kpi.reads_length and parts.value is not None:
             self._moving.add(series)
         if parts != self.latest.get(series):
             self.latest[series] = parts

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from streamproc.facts.fact import FACTS, Kind
-from streamproc.kpis.kpi import MONEY, Kpi, Parts, Totals
+from streamproc.facts.fact import AMOUNTS, FACTS, Kind
+from streamproc.kpis.kpi import Kpi, Parts, Totals
 from streamproc.windows.aggregates import Distinct, Durations
 
 HOUR_S = 3_600
@@ -112,17 +112,6 @@ TOTALS: dict[str, int | tuple[int, ...]] = {
 }
 # The 30 days before, of what is compared with them.
 PREVIOUS = {"deal_won": 2, "revenue": 80_000, "order_placed": 10, "order_revenue": 20_000}
-# Sums and levels that are kept in another unit than 1/10,000.
-_SCALES = {
-    "research": HOUR_S * 1000,
-    "open_deals": 1,
-    "opportunities": 1,
-    "leads_escalated": 1,
-    "customers": 1,
-    "subscriptions": 1,
-    "customers_change": 1,
-    "customers_lost": 1,
-}
 
 
 class Example(NamedTuple):
@@ -164,7 +153,8 @@ def _amount(name: str, total: int | tuple[int, ...]) -> Any:
             sketch.add(range(total))
             return sketch
         case Kind.SUM | Kind.LEVEL:
-            return total * _SCALES.get(name, MONEY)
+            _, scale = AMOUNTS.get(name, ("", 1))
+            return total * scale * (HOUR_S if name == "research" else 1)
         case _:
             return total
 

@@ -84,7 +84,7 @@ def at_end(so_far: float, past: Past, confidence: float = CONFIDENCE) -> Forecas
     return Forecast(so_far + mean, so_far + low, so_far + high)
 
 
-def from_pipeline(stages: Sequence[OpenStage], left_s: float, confidence: float = CONFIDENCE) -> FromPipeline:
+def from_pipeline(stages: Sequence[OpenStage], left_s: float) -> FromPipeline:
     """Wins and money that the open deals bring in the seconds left. `stages` are in their order. Raises Thin.
 
     The weighted pipeline, in time: a deal is won with the probability of its stage (weighted / value), after the rest
@@ -96,14 +96,14 @@ def from_pipeline(stages: Sequence[OpenStage], left_s: float, confidence: float 
     for place, stage in enumerate(stages):
         if not stage.deals:
             continue
-        if stage.value <= 0:
-            raise Thin(f"the open deals in stage {stage.name} have no amounts, so their probability is not known")
+        if stage.value <= 0 or stage.weighted < 0:
+            raise Thin(f"the open deals in stage {stage.name} have no amounts above 0 to tell their probability")
         in_time = _chance_in_time(stages[place:], left_s)
         chance = min(1.0, stage.weighted / stage.value) * in_time
         wins += stage.deals * chance
         spread += stage.deals * chance * (1 - chance)
         money += stage.weighted * in_time
-    z = _NORMAL.inv_cdf((1 + confidence) / 2)
+    z = _NORMAL.inv_cdf((1 + CONFIDENCE) / 2)
     low, high = _quantiles(wins, sqrt(spread), z)
     return FromPipeline(Forecast(wins, low, high), money)
 

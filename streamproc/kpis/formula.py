@@ -10,6 +10,7 @@ from typing import Any
 from streamproc.kpis.kpi import Kpi, Parts, Totals
 
 MAX_CHARACTERS = 200
+WIDE = 2**63
 _OPERATORS = (ast.Add, ast.Sub, ast.Mult, ast.Div)
 _EXPECTED = "expected names of KPIs and facts, numbers, + - * / and parentheses, such as revenue_eur / calls"
 
@@ -61,6 +62,7 @@ class Formula(Kpi):
     operands: tuple[tuple[str, Kpi], ...]
     reads_previous: bool
     reads_reps: bool
+    reads_length: bool
     target_of: str
 
     @classmethod
@@ -72,6 +74,7 @@ class Formula(Kpi):
             operands=operands,
             reads_previous=any(kpi.reads_previous for kpi in kpis),
             reads_reps=any(kpi.reads_reps for kpi in kpis),
+            reads_length=any(kpi.reads_length for kpi in kpis),
             target_of=next((kpi.target_of for kpi in kpis if kpi.target_of), ""),
             **common,
         )
@@ -100,7 +103,7 @@ def _value(node: ast.expr, values: dict[str, float | int | None]) -> float | int
         case ast.Name():
             return values[node.id]
         case ast.Constant():
-            return node.value  # type: ignore[return-value]  # numbers only: `parse`
+            return _narrow(node.value)  # type: ignore[arg-type]  # numbers only: `parse`
         case ast.UnaryOp():
             inner = _value(node.operand, values)
             return None if inner is None else -inner
@@ -121,6 +124,11 @@ def _result(op: ast.operator, left: float, right: float) -> float | int | None:
                 found = left * right
             case _:
                 found = left / right
-        return found if math.isfinite(found) else None
+        return _narrow(found) if math.isfinite(found) else None
     except (ZeroDivisionError, OverflowError):
         return None
+
+
+def _narrow(number: float) -> float | int:
+    """Integers that a record's 64 bits do not hold become floats."""
+    return number if abs(number) < WIDE else float(number)

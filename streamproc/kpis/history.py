@@ -22,7 +22,7 @@ class Running(NamedTuple):
     past: Past
 
 
-def is_flow(kpi: Kpi) -> bool:
+def adds_up(kpi: Kpi) -> bool:
     """Whether values of parts of a period add up to that of the period, as counts and sums do."""
     return type(kpi) in (Count, Sum, Weighted)
 

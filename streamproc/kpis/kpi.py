@@ -206,11 +206,11 @@ class Growth(Sum):
 
 
 @dataclass(frozen=True, kw_only=True)
-class MeanDuration(Kpi):
-    """Mean of durations that ended in the window."""
+class OfDurations(Kpi):
+    """Something of the durations that ended in the window; undefined without any."""
 
     of: str
-    unit: str = "seconds"
+    nothing = Parts(None, 0, 0, 0)  # without any
 
     @property
     def facts(self) -> tuple[str, ...]:
@@ -218,47 +218,43 @@ class MeanDuration(Kpi):
 
     def parts(self, now: Totals) -> Parts:
         d: Durations | None = now.window.get(self.of)
-        if d is None or not d.count:
-            return Parts(None, 0, 0, 0)
+        return self.of_some(d) if d is not None and d.count > 0 else self.nothing  # < 0: shed once, then withdrawn
+
+    def of_some(self, d: Durations) -> Parts:
+        raise NotImplementedError
+
+
+@dataclass(frozen=True, kw_only=True)
+class MeanDuration(OfDurations):
+    """Mean of durations."""
+
+    unit: str = "seconds"
+
+    def of_some(self, d: Durations) -> Parts:
         return Parts(d.sum_ms / (1000 * d.count), d.sum_ms / 1000, d.count, d.count, tuple(d.cumulative()))
 
 
 @dataclass(frozen=True, kw_only=True)
-class WithinDuration(Kpi):
-    """Share of durations that ended in the window and took at most `limit_s`, one of `THRESHOLDS_S`."""
+class WithinDuration(OfDurations):
+    """Share of durations of at most `limit_s`, one of `THRESHOLDS_S`."""
 
-    of: str
     limit_s: int
     unit: str = "ratio"
 
-    @property
-    def facts(self) -> tuple[str, ...]:
-        return (self.of,)
-
-    def parts(self, now: Totals) -> Parts:
-        d: Durations | None = now.window.get(self.of)
-        if d is None or not d.count:
-            return Parts(None, 0, 0, 0)
+    def of_some(self, d: Durations) -> Parts:
         within = tuple(d.cumulative())[THRESHOLDS_S.index(self.limit_s)]
         return Parts(within / d.count, within, d.count, d.count)
 
 
 @dataclass(frozen=True, kw_only=True)
-class QuantileDuration(Kpi):
-    """Quantile of durations that ended in the window, within 1 %."""
+class QuantileDuration(OfDurations):
+    """Quantile of durations, within 1 %."""
 
-    of: str
     q: float
     unit: str = "seconds"
+    nothing = Parts(None, None, None, 0)
 
-    @property
-    def facts(self) -> tuple[str, ...]:
-        return (self.of,)
-
-    def parts(self, now: Totals) -> Parts:
-        d: Durations | None = now.window.get(self.of)
-        if d is None or not d.count:
-            return Parts(None, None, None, 0)
+    def of_some(self, d: Durations) -> Parts:
         return Parts(d.quantile_ms(self.q) / 1000, None, None, d.count)
 
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from difflib import get_close_matches
+from collections.abc import Iterator, Mapping
 from math import isfinite
 
 from streamproc.event_data import Target
 from streamproc.events import Event
 from streamproc.facts.targets import PERIODS, target_key
 from streamproc.kpis.against import NO_LIMITS, Direction, Judgement, Limits
+from streamproc.kpis.check import hint
 from streamproc.kpis.kpi import Catalogue, Kpi
 from streamproc.windows.calendar import ALL, WINDOWS
 
@@ -43,7 +43,7 @@ class TargetCheck:
         """Everything wrong with a target or threshold: field, and what was expected."""
         kpi = self._kpis.get(data.kpi)
         if kpi is None:
-            yield "kpi", f"unknown KPI '{data.kpi}'{_hint(data.kpi, self._kpis)}; `streamproc kpis list` shows all"
+            yield "kpi", f"unknown KPI '{data.kpi}'{hint(data.kpi, self._kpis)}; `streamproc kpis list` shows all"
             return
         yield from _group(data, kpi)
         yield from _window(data, kpi)
@@ -68,7 +68,7 @@ def _group(data: Target, kpi: Kpi) -> Iterator[tuple[str, str]]:
     for dimension in data.group:
         if dimension not in kpi.by:
             expected = f"expected one of {', '.join(kpi.by)}" if kpi.by else "expected none"
-            yield "group", f"{kpi.name} is not kept by '{dimension}'{_hint(dimension, kpi.by)}; {expected}"
+            yield "group", f"{kpi.name} is not kept by '{dimension}'{hint(dimension, kpi.by)}; {expected}"
 
 
 def _window(data: Target, kpi: Kpi) -> Iterator[tuple[str, str]]:
@@ -76,9 +76,9 @@ def _window(data: Target, kpi: Kpi) -> Iterator[tuple[str, str]]:
         yield "period", f"expected a window or a period, found both: {data.window} and {data.period}"
         return
     if data.period is not None and data.period not in PERIODS:
-        yield "period", f"unknown period '{data.period}'{_hint(data.period, PERIODS)}; expected {', '.join(PERIODS)}"
+        yield "period", f"unknown period '{data.period}'{hint(data.period, PERIODS)}; expected {', '.join(PERIODS)}"
     elif data.window is not None and data.window not in WINDOWS:
-        yield "window", f"unknown window '{data.window}'{_hint(data.window, WINDOWS)}; expected {', '.join(WINDOWS)}"
+        yield "window", f"unknown window '{data.window}'{hint(data.window, WINDOWS)}; expected {', '.join(WINDOWS)}"
     elif not kpi.windowed and (data.window or data.period):
         field = "window" if data.window else "period"
         yield field, f"{kpi.name} is a level, which has a value now and none in windows; expected neither"
@@ -108,8 +108,3 @@ def _order(data: Target, direction: Direction) -> Iterator[tuple[str, str]]:
     if clear is not None and mildest is not None and sign * clear < sign * mildest:
         side = "at or above" if direction == "up" else "at or below"
         yield "clear", f"{clear:g}: {better} is better, so expected {side} {mildest:g}"
-
-
-def _hint(word: str, known: Iterable[str]) -> str:
-    close = get_close_matches(word, list(known), n=1)
-    return f" (did you mean '{close[0]}'?)" if close else ""

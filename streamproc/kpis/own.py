@@ -31,8 +31,9 @@ from streamproc.kpis.kpi import (
 )
 from streamproc.windows.aggregates import THRESHOLDS_S
 
-# `/metrics` has families of these names beside those of KPIs.
+# `/metrics` has families of these names beside those of KPIs: all that begin so, and single ones.
 RESERVED = ("target", "threshold", "attainment", "period_", "band", "min_samples", "forecast", "benchmark")
+TAKEN = ("rep", "samples", "previous", "change_ratio")
 
 
 def _one_of(words: Sequence[str | int], description: str) -> Meta:
@@ -54,6 +55,7 @@ LevelFact = Annotated[str, _facts(Kind.LEVEL)]
 DurationFact = Annotated[str, _facts(Kind.DURATION)]
 DistinctFact = Annotated[str, _facts(Kind.DISTINCT)]
 Limit = Annotated[int, _one_of(THRESHOLDS_S, "seconds")]
+Points = Annotated[int, Meta(ge=-1_000_000, le=1_000_000)]  # so that no sum of them is wider than a record's 64 bits
 
 
 class Declared(Struct, kw_only=True, forbid_unknown_fields=True, tag_field="kind"):
@@ -97,7 +99,7 @@ class OwnGrowth(OwnSum, tag="growth"):
 
 
 class OwnWeighted(Declared, tag="weighted"):
-    weights: dict[CountFact, int]
+    weights: dict[CountFact, Points]
 
 
 class OwnMeanDuration(Declared, tag="duration_mean"):
@@ -184,7 +186,7 @@ class _Builder:
         for i, one in enumerate(self.declared):
             if one.name in self.builtin:
                 self.wrong(i, "name", f"'{one.name}' is taken by a built-in KPI; expected another")
-            elif one.name.startswith(RESERVED) or one.name in self.durations():
+            elif one.name.startswith(RESERVED) or one.name in (*TAKEN, *self.durations()):
                 self.wrong(i, "name", f"'{one.name}' is that of another metric in /metrics; expected another")
             elif one.name in self.index:
                 self.wrong(i, "name", f"'{one.name}' is declared twice; expected once")

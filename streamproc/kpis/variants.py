@@ -75,7 +75,7 @@ def _variance(of: Variant) -> float:
     return p * (1 - p) / n
 
 
-def half_width(variance: float, error: float, expected: float = EXPECTED) -> float:
+def half_width(variance: float, error: float) -> float:
     """Half of the interval around an estimate of this variance: where the mixture's likelihood ratio is 1 / error."""
-    prior = expected * expected
+    prior = EXPECTED * EXPECTED
     return sqrt(variance * (variance + prior) / prior * (2 * log(1 / error) + log((variance + prior) / variance)))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from streamproc.facts.fact import DIMENSIONS
@@ -35,8 +35,11 @@ class View:
 
 def views(currency: str = "EUR") -> dict[str, View]:
     """All views by role; money KPIs carry the reporting currency in their name."""
-    money = currency.lower()
-    return {view.role: view for view in (_rep(money), _team_lead(money), _head_of_sales(money), _partner_manager())}
+    return {view.role: replace(view, headlines=_in(currency, view.headlines)) for view in _VIEWS}
+
+
+def _in(currency: str, headlines: tuple[Headline, ...]) -> tuple[Headline, ...]:
+    return tuple(Headline(name.format(c=currency.lower()), window) for name, window in headlines)
 
 
 def check(found: dict[str, View], catalogue: Catalogue) -> list[str]:
@@ -69,92 +72,90 @@ def _problems(view: View, kpis: set[str], catalogue: Catalogue) -> Iterator[str]
             yield f"{name} has the window {window}; expected none, since it is a level"
 
 
-def _rep(money: str) -> View:
-    return View(
+def _headlines(text: str) -> tuple[Headline, ...]:
+    """From lines of a KPI and its window, `now` of a level; `{c}` stands for the reporting currency."""
+    rows = (line.split() for line in text.strip().splitlines())
+    return tuple(Headline(name, None if window == "now" else window) for name, window in rows)
+
+
+_VIEWS = (
+    View(
         role="rep",
         title_en="My day",
         title_de="Mein Tag",
         means_en="What I do, how it is answered, and what I close, beside my team.",
         means_de="Was ich tue, wie darauf geantwortet wird und was ich abschließe, neben meinem Team.",
         groups=("rep", "team"),
-        headlines=(
-            Headline("activities", "today"),
-            Headline("contacts_touched", "week"),
-            Headline("meetings_held", "week"),
-            Headline("email_response_ratio", "30d"),
-            Headline("lead_touch_p50_seconds", "30d"),
-            Headline("open_deals", None),
-            Headline(f"pipeline_value_{money}", None),
-            Headline("win_ratio", "90d"),
-            Headline(f"revenue_{money}", "month"),
-            Headline("revenue_attainment_ratio", "month"),
-        ),
-    )
-
-
-def _team_lead(money: str) -> View:
-    return View(
+        headlines=_headlines("""
+            activities today
+            contacts_touched week
+            meetings_held week
+            email_response_ratio 30d
+            lead_touch_p50_seconds 30d
+            open_deals now
+            pipeline_value_{c} now
+            win_ratio 90d
+            revenue_{c} month
+            revenue_attainment_ratio month
+        """),
+    ),
+    View(
         role="team_lead",
         title_en="My team",
         title_de="Mein Team",
         means_en="Whether each of us is on course, and where deals get stuck.",
         means_de="Ob jeder von uns auf Kurs ist und wo Deals stecken bleiben.",
         groups=("rep", "team"),
-        headlines=(
-            Headline("activities", "week"),
-            Headline("email_response_ratio", "30d"),
-            Headline("closing_ratio", "30d"),
-            Headline("stage_conversion_ratio", "90d"),
-            Headline("sales_cycle_p50_seconds", "90d"),
-            Headline("win_ratio", "90d"),
-            Headline(f"pipeline_value_{money}", None),
-            Headline("pipeline_growth_ratio", "30d"),
-            Headline(f"revenue_{money}", "month"),
-            Headline("revenue_attainment_ratio", "month"),
-        ),
-    )
-
-
-def _head_of_sales(money: str) -> View:
-    return View(
+        headlines=_headlines("""
+            activities week
+            email_response_ratio 30d
+            closing_ratio 30d
+            stage_conversion_ratio 90d
+            sales_cycle_p50_seconds 90d
+            win_ratio 90d
+            pipeline_value_{c} now
+            pipeline_growth_ratio 30d
+            revenue_{c} month
+            revenue_attainment_ratio month
+        """),
+    ),
+    View(
         role="head_of_sales",
         title_en="Sales",
         title_de="Vertrieb",
         means_en="What comes in, what it costs, and what is to be expected, by team and region.",
         means_de="Was hereinkommt, was es kostet und was zu erwarten ist, nach Team und Region.",
         groups=("team", "region"),
-        headlines=(
-            Headline(f"revenue_{money}", "quarter"),
-            Headline("revenue_growth_ratio", "quarter"),
-            Headline("revenue_attainment_ratio", "quarter"),
-            Headline("gross_margin_ratio", "quarter"),
-            Headline(f"cac_{money}", "quarter"),
-            Headline(f"pipeline_weighted_{money}", None),
-            Headline(f"pipeline_velocity_{money}_per_day", "90d"),
-            Headline("win_ratio", "90d"),
-            Headline(f"mrr_{money}", None),
-            Headline("churn_ratio", "90d"),
-        ),
-    )
-
-
-def _partner_manager() -> View:
-    return View(
+        headlines=_headlines("""
+            revenue_{c} quarter
+            revenue_growth_ratio quarter
+            revenue_attainment_ratio quarter
+            gross_margin_ratio quarter
+            cac_{c} quarter
+            pipeline_weighted_{c} now
+            pipeline_velocity_{c}_per_day 90d
+            win_ratio 90d
+            mrr_{c} now
+            churn_ratio 90d
+        """),
+    ),
+    View(
         role="partner_manager",
         title_en="Partners",
         title_de="Partner",
         means_en="How fast partners take up the leads that they are offered, and what becomes of them.",
         means_de="Wie schnell Partner die angebotenen Leads aufnehmen und was aus ihnen wird.",
         groups=("partner", "team"),
-        headlines=(
-            Headline("leads_offered", "30d"),
-            Headline("leads_escalated", None),
-            Headline("lead_acceptance_ratio", "30d"),
-            Headline("lead_acceptance_p50_seconds", "30d"),
-            Headline("lead_acceptance_hour_ratio", "30d"),
-            Headline("lead_contact_hour_ratio", "30d"),
-            Headline("lead_handling_p50_seconds", "90d"),
-            Headline("lead_feedback_ratio", "90d"),
-            Headline("partner_conversion_ratio", "90d"),
-        ),
-    )
+        headlines=_headlines("""
+            leads_offered 30d
+            leads_escalated now
+            lead_acceptance_ratio 30d
+            lead_acceptance_p50_seconds 30d
+            lead_acceptance_hour_ratio 30d
+            lead_contact_hour_ratio 30d
+            lead_handling_p50_seconds 90d
+            lead_feedback_ratio 90d
+            partner_conversion_ratio 90d
+        """),
+    ),
+)

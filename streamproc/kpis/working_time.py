@@ -44,7 +44,7 @@ class WorkingTime:
         start_ms = self.calendar.window_start(window, as_of_ms)
         if window not in CALENDAR or start_ms is None:
             raise ValueError(f"{window} is no calendar window")
-        return start_ms, self._at(_next_period(window, self._date(start_ms)), time())
+        return start_ms, self.calendar.window_end(window, as_of_ms)
 
     def now(self, window: str, as_of_ms: int) -> tuple[float | None, float | None]:
         """How far a calendar window has come, by the whole minute: two shares, None where nothing can be shared.
@@ -92,14 +92,3 @@ def _holidays(region: str) -> dict[date, str] | None:
         return holidays.country_holidays(country, subdiv=part or None)
     except (NotImplementedError, KeyError):
         raise UnknownRegion(f"no holidays of '{region}' are known; expected a country such as DE, or DE-BY") from None
-
-
-def _next_period(window: str, start: date) -> date:
-    match window:
-        case "today":
-            return start + timedelta(days=1)
-        case "week":
-            return start + timedelta(days=7)
-    months = {"month": 1, "quarter": 3, "year": 12}[window]
-    month = start.month - 1 + months
-    return date(start.year + month // 12, month % 12 + 1, 1)

@@ -79,8 +79,10 @@ def amount(value: float | None, unit: str, language: Language) -> str:
     if value is None:
         return "–"
     match unit:
-        case "count" | "points":
+        case "count":
             text = f"{value:,.0f}"
+        case "points":  # a mean of 3.94 against a limit of 4 must not read as 4 below 4
+            text = f"{value:,.2f}".rstrip("0").rstrip(".")
         case "ratio":
             text = f"{value * 100:,.1f} %"
         case "seconds":

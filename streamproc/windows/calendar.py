@@ -43,6 +43,12 @@ PREVIOUS = {window: f"previous {window}" for window in WINDOWS if window != ALL}
 PREVIOUS_DAYS = 90  # the previous window of 90d is of local days: its slices are kept anyway, older hours are not
 
 
+def rolling_start(window: str, as_of_ms: int) -> int:
+    """Start of a rolling window as of a time: at a step of its slices."""
+    rolling, tier = ROLLING[window]
+    return (as_of_ms - rolling.length_ms) // tier.step_ms * tier.step_ms
+
+
 def next_minute(time_ms: int) -> int:
     """The next whole minute strictly after a time: the event clock's step."""
     return (time_ms // MINUTE_MS + 1) * MINUTE_MS
@@ -80,8 +86,7 @@ class Calendar:
         if window == ALL:
             return None
         if window in ROLLING:
-            rolling, tier = ROLLING[window]
-            return (as_of_ms - rolling.length_ms) // tier.step_ms * tier.step_ms
+            return rolling_start(window, as_of_ms)
         return self._midnight(_period_start(window, self._local_date(as_of_ms - 1)))
 
     def _previous(self, window: str, as_of_ms: int) -> tuple[int, int] | None:
@@ -96,9 +101,8 @@ class Calendar:
         if window == "90d":
             first, end = (day - timedelta(days=days) for days in (2 * PREVIOUS_DAYS, PREVIOUS_DAYS))
         elif window in ROLLING:
-            rolling, tier = ROLLING[window]
-            start_ms = (as_of_ms - rolling.length_ms) // tier.step_ms * tier.step_ms
-            return start_ms - rolling.length_ms, start_ms
+            start_ms = rolling_start(window, as_of_ms)
+            return start_ms - ROLLING[window][0].length_ms, start_ms
         else:
             present = _period_start(window, day)
             first = _period_start(window, present - timedelta(days=1))

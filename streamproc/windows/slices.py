@@ -25,6 +25,7 @@ from streamproc.windows.spans import ENTERS, LAST, STAYS_MS, WINDOW_OF, Span, Sp
 LEVEL = "level"  # running totals; minutes ahead of the clock wait in PENDING and PENDING_LEVEL
 PENDING, PENDING_LEVEL = "pending", "pending-level"
 _TIER = {tier.name: tier for tier in TIERS}
+_BEFORE = frozenset(PREVIOUS.values())
 _PACK = "pack"  # not a span: the time after which a slice is packed
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -40,11 +41,15 @@ class SliceKey(NamedTuple):
 
 
 class Changes:
-    """What changed since it was last taken: facts of a group in all windows, in single windows, and its levels."""
+    """What changed since it was last taken: facts of a group in all windows, in single windows, and its levels.
+
+    `turned`: groups and windows of which the window before has got a first fact of any name, or lost its last.
+    """
 
     def __init__(self) -> None:
         self.facts: dict[str, set[str]] = {}
         self.windows: dict[tuple[str, str], set[str]] = {}
+        self.turned: set[tuple[str, str]] = set()
         self.slices: set[SliceKey] = set()
 
 
@@ -138,6 +143,7 @@ class Slices:
                     self._add_total(key.group, span, bag)
             self._touch(key.group, bag)
         self.changes.slices.clear()
+        self.changes.turned.clear()  # everything is looked at anew
 
     def _put(self, key: SliceKey, bag: Bag) -> None:
         is_rolling = key.tier in _TIER or key.tier == DAY
@@ -178,18 +184,29 @@ class Slices:
         self._touch(group, bag)
 
     def _add_total(self, group: str, span: str, bag: Bag) -> None:
-        totals = self.totals[span]
-        total = totals.setdefault(group, {})
-        add(total, bag)
-        if not total:
-            del totals[group]
+        add(self._total(group, span), bag)
+        self._drop_if_empty(group, span)
 
     def _subtract_total(self, key: SliceKey, span: str, bag: Bag) -> None:
+        left = subtract(self._total(key.group, span), bag)
+        self._recounts.update((key.group, key.tier, span, name) for name in left)
+        self._drop_if_empty(key.group, span)
+
+    def _total(self, group: str, span: str) -> Bag:
         totals = self.totals[span]
-        total = totals.setdefault(key.group, {})
-        self._recounts.update((key.group, key.tier, span, name) for name in subtract(total, bag))
-        if not total:
-            del totals[key.group]
+        if group not in totals:
+            totals[group] = {}
+            self._turn(group, span)
+        return totals[group]
+
+    def _drop_if_empty(self, group: str, span: str) -> None:
+        if not self.totals[span][group]:
+            del self.totals[span][group]
+            self._turn(group, span)
+
+    def _turn(self, group: str, span: str) -> None:
+        if span in _BEFORE:
+            self.changes.turned.add((group, WINDOW_OF[span]))
 
     def _level(self, group: str, levels: Bag) -> None:
         self._put(SliceKey(group, LEVEL, 0), levels)
@@ -249,6 +266,7 @@ class Slices:
         if old.end_ms <= new.start_ms or new.end_ms <= old.start_ms:
             for group, total in self.totals[old.name].items():
                 self._touch_window(group, old.name, total)
+                self._turn(group, old.name)
             self.totals[old.name] = {}
             old = Span(old.name, 0, 0)
         before, now = self._days_in(old), self._days_in(new)
@@ -285,14 +303,12 @@ class Slices:
     def _recount(self) -> None:
         """Distinct counts cannot be subtracted from: count what is still inside, once for all slices that left."""
         for group, tier, span, name in self._recounts:
-            totals = self.totals[span]
-            total = totals.setdefault(group, {})
+            total = self._total(group, span)
             total.pop(name, None)
             found = self._counted(group, tier, name, self._spans.span(tier, span))
             if found is not None:
                 total[name] = found
-            if not total:
-                del totals[group]
+            self._drop_if_empty(group, span)
         self._recounts.clear()
 
     def _counted(self, group: str, tier: str, name: str, span: Span) -> Distinct | None:

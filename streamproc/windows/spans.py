@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from streamproc.windows.calendar import CALENDAR, DAY, EVER, PREVIOUS, ROLLING, TIERS, Calendar
+from streamproc.windows.calendar import CALENDAR, DAY, EVER, PREVIOUS, ROLLING, TIERS, Calendar, rolling_start
 
 FOREVER = 2**62
 WINDOW_OF = {name: name for name in PREVIOUS} | {name: window for window, name in PREVIOUS.items()}
@@ -55,7 +55,7 @@ class Spans:
         for tier in TIERS:
             found = self._tiers[tier.name] = []
             for window in tier.windows:
-                start_ms = (clock_ms - window.length_ms) // tier.step_ms * tier.step_ms
+                start_ms = rolling_start(window.name, clock_ms)
                 found.append(Span(window.name, start_ms, FOREVER))
                 if window.name in _ROLLING_BEFORE:
                     found.append(Span(_ROLLING_BEFORE[window.name], start_ms - window.length_ms, start_ms))

@@ -81,6 +81,24 @@ def test_while_it_is_filled_it_publishes_nothing_and_says_so_in_its_changelog_on
     assert log[HANDOVER] == FILLING
 
 
+def test_what_is_not_published_is_not_on_the_page_of_metrics_either() -> None:
+    """It would be scraped beside the values of the other application, and be taken for news."""
+    log: Log = {}
+    filled, running = task(filling=True), task()
+    for one in (filled, running):
+        one_call(one, "c1", log if one is filled else {}).committed()
+    page, published = filled.exposition.render(False), filled.metrics.registry.get_sample_value
+    assert b"kpi_calls{" not in page
+    assert b"kpi_period_" not in page
+    assert not published("streamproc_published_total", {"topic": VALUES})
+    assert b"kpi_calls{" in running.exposition.render(False)
+    assert running.metrics.registry.get_sample_value("streamproc_published_total", {"topic": VALUES})
+    log[HANDOVER] = TAKING_OVER
+    successor = task(log)
+    keep(successor.take_cut(), log).committed()
+    assert b"kpi_calls{" in successor.exposition.render(False)
+
+
 def test_what_is_still_being_filled_may_not_run_as_a_worker() -> None:
     log: Log = {}
     one_call(task(filling=True), "c1", log)

@@ -18,6 +18,7 @@ from streamproc.windows.calendar import DAY_MS, Calendar
 
 MONDAY_MS = 1_780_272_000_000  # 2026-06-01T00:00:00Z
 STAGES = ("new", "offer")
+OWN = Path(__file__).resolve().parents[2] / "deploy" / "kpis.example.yaml"
 
 
 def time(day: float) -> str:
@@ -189,6 +190,14 @@ def test_a_group_that_is_not_there(run: Run, file: Path) -> None:
     assert (result.code, result.errors) == (1, ["error: there is nothing of rep=nobody yet"])
 
 
+def test_ones_own_kpis_are_forecast(run: Run, file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A deal is created and won every third day: in this week on Tuesday, and it is Thursday 00:01."""
+    monkeypatch.setenv("STREAMPROC_KPIS_FILE", str(OWN))
+    args = ("--at", "2026-07-09T00:01:00Z", "--kpi", "deal_events", "--period", "week", "--format", "json")
+    (row,) = rows(run("forecast", file, *args))
+    assert (row["so_far"], row["unit"]) == (2, "count")
+
+
 # --- variants --------------------------------------------------------------------------------------------------------
 
 
@@ -218,6 +227,12 @@ def test_variants_in_json(run: Run, trial: Path) -> None:
     }
     assert 0 < b["low"] < 0.1 < b["high"]
     assert (c["variant"], c["difference"], c["low"], c["distinguishable"]) == ("c", None, None, False)
+
+
+def test_ones_own_ratios_are_compared(run: Run, trial: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STREAMPROC_KPIS_FILE", str(OWN))
+    found = rows(run("compare-variants", "opened_of_sent_ratio", trial, "--format", "json"))
+    assert [(row["variant"], row["value"], row["n"]) for row in found] == [("b", 0, 1000), ("c", 0, 50)]
 
 
 def test_another_baseline(run: Run, trial: Path) -> None:

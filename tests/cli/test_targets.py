@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 import orjson
@@ -11,6 +12,8 @@ import pytest
 
 from cli.conftest import Run
 from streamproc.codec import Rejection, decode_reference
+
+OWN = Path(__file__).resolve().parents[2] / "deploy" / "kpis.example.yaml"
 
 
 def made(run: Run, *words: str) -> dict[str, Any]:
@@ -40,6 +43,12 @@ def test_a_threshold_of_the_company_from_a_day_on(run: Run) -> None:
         "kpi": "win_ratio", "group": {}, "window": "30d", "warning": 0.25, "critical": 0.2, "clear": 0.3,
         "min_samples": 20, "valid_from": "2026-12-31T23:00:00Z",
     }  # fmt: skip
+
+
+def test_ones_own_kpis_have_thresholds_as_the_workers_take_them(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STREAMPROC_KPIS_FILE", str(OWN))
+    event = made(run, "set-threshold", "deal_events", "--warning", "5", "--critical", "3", "--window", "7d")
+    assert event["subject"] == "threshold/deal_events/7d"
 
 
 def test_a_target_is_taken_away(run: Run) -> None:

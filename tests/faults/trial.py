@@ -32,7 +32,7 @@ from streamproc.events import EVENT_TOPICS, to_ms
 from streamproc.outputs.topics import CLOCK_KEY
 
 LOOK_S = 0.1  # between two looks at workers and offsets
-SETTLE_S = 150.0
+SETTLE_S = 300.0  # a broker and its workers that share two cores with another trial may need minutes after a fault
 MINUTE_MS = 60_000
 VALUES, REJECTED = "kpi.values", "sales.rejected"
 

@@ -13,7 +13,8 @@ from streamproc.kpis import catalogue as package
 from streamproc.kpis.catalogue import catalogue
 
 HERE = Path(__file__).parent
-MODULES = [found.name for found in pkgutil.iter_modules(package.__path__) if found.name != "judgement"]  # declares none
+DECLARE_NONE = ("durations", "judgement")
+MODULES = [found.name for found in pkgutil.iter_modules(package.__path__) if found.name not in DECLARE_NONE]
 
 
 def asked(path: Path) -> set[str]:

@@ -58,18 +58,26 @@ def test_attainment(value: float | None, target: float | None, direction: Direct
 
 
 @pytest.mark.parametrize(
-    ("reached", "elapsed", "direction", "expected"),
+    ("value", "target", "elapsed", "direction", "expected"),
     [
-        (0.5, 0.5, "up", 1.0),
-        (0.5, 0.25, "up", 2.0),
-        (2.0, 0.5, "down", 1.0),  # half of the budget is used up at half time
-        (0.5, 0.0, "up", None),
-        (0.5, None, "up", None),
-        (None, 0.5, "up", None),
+        (50, 100, 0.5, "up", 1.0),
+        (50, 100, 0.25, "up", 2.0),
+        (50, 100, 0.5, "down", 1.0),  # half of the budget is used up at half time
+        (80, 100, 0.5, "down", 0.625),
+        (1, 100, 0.05, "down", 5.0),  # a hundredth in a twentieth of the time, though attainment is capped at 10
+        (0, 100, 0.05, "down", 10.0),
+        (-50, 100, 0.5, "up", -1.0),
+        (50, 100, 0.0, "up", None),
+        (50, 100, None, "up", None),
+        (None, 100, 0.5, "up", None),
+        (50, None, 0.5, "up", None),
+        (50, 0, 0.5, "up", None),
     ],
 )
-def test_pace(reached: float | None, elapsed: float | None, direction: Direction, expected: float | None) -> None:
-    assert pace(reached, elapsed, direction) == expected
+def test_pace(
+    value: float | None, target: float | None, elapsed: float | None, direction: Direction, expected: float | None
+) -> None:
+    assert pace(value, target, elapsed, direction) == expected
 
 
 HIGH = Limits(warning=0.8, critical=0.75, clear=0.85)
@@ -133,7 +141,9 @@ def test_below_the_least_sample_the_band_stays() -> None:
         ("calls", 44, None, ("none", None)),
         ("calls", 100, None, ("ok", None)),  # reached, though no working time has gone by
         ("deals_lost", 50, 0.5, ("ok", 1.0)),
-        ("deals_lost", 60, 0.5, ("critical", 100 / 60 * 0.5)),
+        ("deals_lost", 60, 0.5, ("critical", 50 / 60)),
+        ("deals_lost", 0, 0.05, ("ok", 10.0)),  # nothing is lost yet: no alarm on the first day
+        ("deals_lost", 4, 0.05, ("ok", 1.25)),
     ],
 )
 def test_with_a_target_alone_a_period_is_judged_by_pace(
@@ -198,6 +208,8 @@ def test_trend_of_ratios(now: tuple[int, int], then: tuple[int, int], expected: 
         (1, 9, "falling"),
         (5, 5, "flat"),
         (6, 3, None),  # fewer than ten
+        (-1, 12, None),  # withdrawn from a group that had shed them
+        (12, -1, None),
     ],
 )
 def test_trend_of_counts(now: int, then: int, expected: str | None) -> None:

@@ -171,6 +171,8 @@ def test_a_pipeline_without_deals_brings_nothing() -> None:
         ([stage("new", 1, 0.2, 5)._replace(stays=9)], "9 stays in stage new have ended, expected at least 10"),
         ([stage("new", 1, 0.2, 5), OpenStage("offer", 0, 0.0, 0.0)], "0 stays in stage offer have ended"),
         ([stage("new", 3, 0.2, 5, amount=0.0)], "the open deals in stage new have no amounts"),
+        # 100 at 10 % and -80 at 90 %
+        ([stage("new", 2, 0.0, 5)._replace(value=20.0, weighted=-62.0)], "the open deals in stage new have no amounts"),
     ],
 )
 def test_no_forecast_of_a_pipeline_that_is_too_thin(stages: list[OpenStage], says: str) -> None:

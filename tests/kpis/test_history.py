@@ -12,7 +12,7 @@ from support.replay import roster
 from streamproc.backtest import Backtest
 from streamproc.facts.reference import Reference
 from streamproc.kpis.catalogue import catalogue
-from streamproc.kpis.history import Running, is_flow, open_stage, running
+from streamproc.kpis.history import Running, adds_up, open_stage, running
 from streamproc.kpis.kpi import Catalogue
 from streamproc.windows.slices import Slices
 
@@ -113,7 +113,7 @@ def test_money_is_in_its_currency_and_things_are_deals() -> None:
 
 
 def test_flows_are_what_adds_up() -> None:
-    flows = {kpi.name for kpi in catalogue().kpis if is_flow(kpi)}
+    flows = {kpi.name for kpi in catalogue().kpis if adds_up(kpi)}
     assert {"calls", "deals_won", "revenue_eur"} <= flows
     assert not flows & {"win_ratio", "deal_size_eur", "open_deals", "contacts_touched", "sales_cycle_seconds"}
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import random
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from support.build import DAY, Rec, decoded, ms, rec, rfc3339
+from support.build import DAY, DAY_MS, HOUR_MS, MINUTE_MS, Rec, decoded, ms, rec, rfc3339
 
 from streamproc.facts.reference import Reference
 from streamproc.kpis.against import Against, Benchmark, Judgement, Limits
@@ -254,6 +255,16 @@ def test_a_late_event_of_the_window_before_is_published() -> None:
     assert live.against("activities", "1h").previous == 2
 
 
+def test_a_window_before_with_other_things_alone_is_one_with_none_of_the_kpi() -> None:
+    live = Live()
+    live.at("09:00", *calls(1))
+    assert live.against("activities", "1h").previous is None  # nobody did anything before eight
+    live.at("09:00:10", rec("deal.created", "late", ms("07:30"), rep="ann", amount=1, currency="EUR"))
+    assert live.against("activities", "1h").previous == 0
+    live.at("09:31")
+    assert live.against("activities", "1h").previous is None
+
+
 def test_a_series_that_ceases_ends_its_alert() -> None:
     live = Live()
     live.set("threshold", "deals_won", window="7d", critical=2)
@@ -297,3 +308,40 @@ def test_restarts_neither_repeat_nor_lose_an_alert(steps: list[tuple[int, int, b
                 live.restart()
         told.append((sorted(live.alerts), live.reached, {key: one for key, one in live.log.items() if "band/" in key}))
     assert told[0] == told[1]
+
+
+LIMITED = (
+    ("target", {"value": 3}),
+    ("target", {}),
+    ("threshold", {"warning": 2, "critical": 1, "clear": 3, "min_samples": 2}),
+    ("threshold", {}),
+)
+PLACES = ({"period": "day"}, {"period": "month"}, {"window": "1h"}, {"window": "24h"})
+HAPPENED = ("call.logged", "deal.created", "deal.won", "deal.lost", "deal.reopened", "email.sent", "email.replied")
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_what_was_published_last_is_what_a_fresh_look_finds(seed: int) -> None:
+    """But for trends, looked at when a value changes only. Late events, turns of days, targets that come and go."""
+    rng, live, now_ms = random.Random(seed), Live(), ms("2026-03-30 21:00")
+    for step in range(40):
+        now_ms += rng.choice([1000, MINUTE_MS, 10 * MINUTE_MS, HOUR_MS, 5 * HOUR_MS, DAY_MS])
+        kind, limits = rng.choice(LIMITED)
+        kpi, group = rng.choice(["calls", "deals_won", "win_ratio", "activities"]), rng.choice([{}, {"rep": "ann"}])
+        live.set(kind, kpi, group=group, **rng.choice(PLACES), **limits)
+        events = []
+        for n in range(rng.randrange(4)):
+            kind, ago_ms = rng.choice(HAPPENED), rng.choice([1000, HOUR_MS, DAY_MS, 30 * DAY_MS])
+            name = f"{step}-{n}" if kind == "call.logged" else str(rng.randrange(6))
+            data = {"amount": 3, "currency": "EUR"} if kind == "deal.created" else {}
+            rep = rng.choice(["ann", "bob"])
+            events.append(rec(kind, name, now_ms - ago_ms, id=f"{step}-{n}", rep=rep, **data))
+        live.at(rfc3339(now_ms), *events)
+        for series, parts in live.kpis.evaluator.latest.items():
+            fresh = live.kpis.judge.against(series, parts)
+            found = live.published[series.kpi, series.window, series.group].against
+            assert _lasting(found) == _lasting(fresh), f"{series} at step {step}"
+
+
+def _lasting(found: Against | None) -> Against | None:
+    return None if found is None else found._replace(trend=None, test=None, crossed=None)

@@ -19,6 +19,8 @@ from streamproc.ingest.kpis_file import OwnKpiErrors, full_catalogue
 from streamproc.kpis.catalogue import catalogue
 from streamproc.kpis.kpi import KpiValue
 from streamproc.kpis.own import KINDS
+from streamproc.outputs.judged_metrics import JudgedExposition
+from streamproc.outputs.topics import encode_value
 from streamproc.schemas import kpis_schema
 
 EXAMPLE = Path(__file__).resolve().parents[2] / "deploy" / "kpis.example.yaml"
@@ -28,6 +30,8 @@ CALLS: dict[str, Any] = {
 }  # fmt: skip
 SHARE = CALLS | {"name": "connect_ratio", "kind": "ratio", "part": "call_connected", "whole": ["call"]}
 SHARE.pop("of")
+POINTS = CALLS | {"name": "call_points", "kind": "weighted"}
+POINTS.pop("of")
 
 
 def write(folder: Path, *kpis: dict[str, Any]) -> str:
@@ -130,6 +134,35 @@ def test_a_formula_is_undefined_where_a_part_is_or_by_nought_is_divided(tmp_path
     assert (row.numerator, row.denominator, row.n) == (1, 1, 1)
 
 
+def test_a_formula_moves_with_the_clock_where_a_part_does(tmp_path: Path) -> None:
+    """Of two customers one was lost on the 2nd: what the other is worth grows with the month, without any event."""
+    drawn = """
+        2026-02-01 00:00 subscription.started   c1 subscription=s1 mrr=100
+        2026-02-01 00:00 subscription.started   c2 subscription=s2 mrr=100
+        08:00            order.placed           c1 order=o1 amount=100
+        09:00            subscription.cancelled c2 subscription=s2
+    """
+    lines = [_event(number, one, "UTC", TODAY) for number, one in enumerate(_drawn(drawn), 1)]
+    path = write(tmp_path, formula("half_clv_eur", "clv_eur / 2", unit="eur"), formula("more", "clv_eur + 1"))
+    run = Backtest(lines, full_catalogue("EUR", path), roster(""), "UTC")
+    for _, values in run.at([ms("2026-03-03"), ms("2026-03-11")]):
+        found = {value.kpi: value.value for value in values if (value.group, value.window) == ("", "month")}
+        assert found["clv_eur"]
+        assert (found["half_clv_eur"], found["more"]) == (found["clv_eur"] / 2, found["clv_eur"] + 1)
+
+
+def test_numbers_beyond_64_bits_are_published_all_the_same(tmp_path: Path) -> None:
+    path = write(
+        tmp_path,
+        formula("product", "calls * 9000000000000000000 * 9000000000000000000"),
+        formula("quotient", "calls / 1000000000000000000000000"),
+    )
+    found = computed(path)
+    written = {name: json.loads(encode_value(found[name, "", "24h"])) for name in ("product", "quotient")}
+    assert written["product"]["value"] == pytest.approx(2 * 81e36)
+    assert (written["quotient"]["value"], written["quotient"]["denominator"]) == (pytest.approx(2e-24), 1e24)
+
+
 # --- mistakes --------------------------------------------------------------------------------------------------------
 
 
@@ -150,6 +183,7 @@ def test_a_formula_is_undefined_where_a_part_is_or_by_nought_is_divided(tmp_path
         ([CALLS | {"by": ["deal_stage"]}], ("by: ", "facts call never carry deal_stage", "account")),
         ([CALLS | {"bye": ["rep"]}], ("bye: ", "unknown field (did you mean 'by'?)")),
         ([CALLS | {"unit": "ratio"}], ("unit: ", "expected count")),
+        ([POINTS | {"weights": {"call": 10**18}}], ("weights: ", "up to a million")),
         ([CALLS | {"means": ""}], ("means: ", "empty")),
         ([{key: value for key, value in CALLS.items() if key != "of"}], ("of: ", "is missing")),
         ([SHARE | {"name": "connected_share"}], ("name: ", "expected to end in _ratio")),
@@ -175,6 +209,12 @@ def test_a_mistake_is_told_with_its_place(tmp_path: Path, kpis: list[dict[str, A
         told = [line for line in told if ": name: " not in line]
     assert len(told) == 1, told
     assert [word for word in words if word not in told[0]] == []
+
+
+@pytest.mark.parametrize("family", sorted({"kpi_rep", *JudgedExposition().names}))
+def test_names_of_other_metrics_are_refused_by_the_check_rather_than_by_the_worker(family: str, tmp_path: Path) -> None:
+    told = mistakes(write(tmp_path, CALLS | {"name": family.removeprefix("kpi_")}))
+    assert any("is that of another metric in /metrics" in line for line in told)
 
 
 def test_money_is_in_the_reporting_currency(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ Floats agree with the pipeline's up to the last bits; quantiles are exact elemen
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator
 from itertools import groupby
 from operator import itemgetter
 from typing import Any
@@ -24,7 +24,6 @@ from oracle.windows import MINUTE, spans
 from streamproc.kpis.catalogue import catalogue
 
 Series = tuple[str, str, str | None]  # kpi, group, window
-By = Mapping[str, tuple[str, ...]]  # kpi → its dimensions
 LIVES = {  # types that make a life → their family
     "deal": "deal", "quote": "deal", "lead": "lead", "customer": "customer", "order": "customer",
     "subscription": "customer",
@@ -40,18 +39,16 @@ def values(
     zone: str = "UTC",
     currency: str = "EUR",
     windows: Collection[str] | None = None,
-    by: By | None = None,
 ) -> dict[Series, Row]:
     """The KPI values as of `at_ms` (a whole minute, epoch ms) by (kpi, group, window).
 
     `lines` are canonical events (NDJSON) in any order; invalid and repeated ones and those from `at_ms` on are left
     out. Reference events among them count as `reference` does. `kpis` and `windows` narrow the answer (None: all);
-    levels have the window None and are not narrowed by `windows`. `by`: KPIs and their dimensions (None: the
-    catalogue's).
+    levels have the window None and are not narrowed by `windows`.
     """
     if at_ms % MINUTE:
         raise ValueError(f"at_ms must be a whole minute, got {at_ms}")
-    with Oracle(lines, reference=reference, zone=zone, currency=currency, by=by) as oracle:
+    with Oracle(lines, reference=reference, zone=zone, currency=currency) as oracle:
         return oracle.at(at_ms, kpis=kpis, windows=windows)
 
 
@@ -65,14 +62,12 @@ class Oracle:
         reference: Iterable[bytes] = (),
         zone: str = "UTC",
         currency: str = "EUR",
-        by: By | None = None,
     ) -> None:
         lines = list(lines)
         self.settings = Reference([*reference, *lines], currency)
         self.zone = ZoneInfo(zone)
         self.formulas = formulas(currency)
-        known = {kpi.name: kpi.by for kpi in catalogue(currency).kpis} if by is None else by
-        self.by = {kpi: ("", *known[kpi]) for kpi in known if kpi in self.formulas}
+        self.by = {kpi.name: ("", *kpi.by) for kpi in catalogue(currency).kpis}
         ordered = ordered_events(lines, self.settings)
         self.totals = Totals(ordered, self.settings.reps, self.settings.teams)
         lives, self.singles = self._rows(ordered)

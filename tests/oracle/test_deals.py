@@ -76,7 +76,7 @@ def test_money_is_converted_at_its_time_half_even() -> None:
     assert found == {
         "rep=a": 0.0002, "rep=b": 0.0004, "rep=c": 2.5, "rep=d": 4, "rep=f": 16, "": 22.5006,
     }  # fmt: skip
-    dollars = ask([created("09:00", amount=3, currency="USD")], currency="USD", by=None)
+    dollars = ask([created("09:00", amount=3, currency="USD")], currency="USD")
     assert dollars["pipeline_value_usd", "", None].value == 3
 
 

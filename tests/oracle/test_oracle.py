@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from oracle.histories import History, contradicting, deliveries, histories, history, shuffled
 from oracle.oracle import Oracle, Row, values
-from oracle.planned import BY
 from oracle.timelines import AT, DAY_S, ROSTER, ask, created, ev, ms
+from streamproc.kpis.catalogue import catalogue
 
 # --- windows ---------------------------------------------------------------------------------------------------------
 
@@ -244,7 +244,7 @@ def test_repeated_and_invalid_events_are_left_out() -> None:
 
 def test_generated_histories_move_every_kpi_in_every_group() -> None:
     """Property tests on these histories would be empty if some value never came up."""
-    still = {(kpi, dim) for kpi, by in BY.items() for dim in ("", *by)}
+    still = {(kpi.name, dim) for kpi in catalogue().kpis for dim in ("", *kpi.by)}
     windows = set()
     for seed in range(20):
         told = history(seed, lives=250)
@@ -267,7 +267,7 @@ UNBOUNDED = {  # part and whole are not of one cohort, or money
 
 
 def _ask(told: History, lines: list[bytes]) -> dict[Any, Row]:
-    return values(lines, told.at_ms, reference=told.reference, zone=told.zone, by=BY)
+    return values(lines, told.at_ms, reference=told.reference, zone=told.zone)
 
 
 @settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
@@ -284,9 +284,9 @@ def test_order_and_repetition_change_nothing(told: History, data: st.DataObject)
 def test_an_oracle_answers_for_several_times() -> None:
     told = history(1, lives=40)
     times = [told.at_ms - days * DAY_S * 1000 for days in (0, 40, 7, 0)]
-    with Oracle(told.lines, reference=told.reference, zone=told.zone, by=BY) as oracle:
+    with Oracle(told.lines, reference=told.reference, zone=told.zone) as oracle:
         for at_ms in times:
-            assert oracle.at(at_ms) == values(told.lines, at_ms, reference=told.reference, zone=told.zone, by=BY), at_ms
+            assert oracle.at(at_ms) == values(told.lines, at_ms, reference=told.reference, zone=told.zone), at_ms
 
 
 def test_generator_is_the_same_for_the_same_seed() -> None:

@@ -9,7 +9,6 @@ from typing import Any
 
 from oracle.formulas import Row
 from oracle.oracle import values
-from oracle.planned import BY
 
 DAY_S = 86_400
 AT = "2026-05-13T12:00Z"  # a Wednesday
@@ -60,7 +59,6 @@ def stage(name: str, **data: Any) -> dict[str, Any]:
 
 
 def ask(events: list[dict[str, Any]], at: str = AT, reference: Any = (), **options: Any) -> dict[Any, Row]:
-    options.setdefault("by", BY)
     return values(
         [json.dumps(event).encode() for event in events],
         ms(at),

@@ -89,6 +89,13 @@ def test_texts_say_which_limit_was_crossed(before: str, against: Against, ending
     assert alert(before, against)["text_en"].endswith(ending)
 
 
+def test_points_are_not_rounded_onto_their_limit() -> None:
+    low = Against(band="warning", crossed=Crossed("value", "warning", 4.0))
+    row = alert("ok", low, kpi="csat_points", value=3.94)
+    assert row["text_en"].endswith(": 3.94 (n 50): warning, value below 4")
+    assert row["text_de"].endswith(": 3,94 (n 50): Warnung, Wert unter 4")
+
+
 def test_a_target_that_was_reached() -> None:
     found = value(
         Against(target=50_000, attainment=1.02), "revenue_eur", "", window="month", value=51_000.5, window_start_ms=NOON

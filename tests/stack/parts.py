@@ -26,13 +26,12 @@ from streamproc.bus.topics import create, table
 from streamproc.simulate import Organisation
 
 DEPLOY = Path(__file__).resolve().parents[2] / "deploy"
+HISTORY_MS, HISTORY_EVENTS = 60 * 86_400_000, 6_000
 RATE_PER_S = 20
 APP, PARTITIONS = "stack", 2
 PROGRAMS = {"prometheus": "prometheus", "prometheus-alertmanager": "prometheus-alertmanager"}  # Debian package of each
-# What waits for minutes in the shipped files waits for seconds here.
-HURRY = {
-    "5s": "2s", "15s": "2s", "30s": "1s", "1m": "3s", "2m": "3s", "5m": "4s", "10m": "10s", "15m": "6s", "30m": "8s",
-}  # fmt: skip
+# What waits for minutes in the shipped files waits for seconds here; scrapes and recording rules are as shipped.
+HURRY = {"15s": "3s", "30s": "1s", "1m": "3s", "2m": "3s", "5m": "6s", "10m": "20s", "15m": "9s", "30m": "12s"}
 HURRIED = (
     "for", "keep_firing_for", "interval", "group_wait", "group_interval",
     "scrape_interval", "scrape_timeout", "evaluation_interval",
@@ -116,8 +115,9 @@ class Stack:
         asyncio.run(create(Broker(self.bootstrap), list(table(APP, PARTITIONS))))
         self._note("Kafka is up")
         now_ms = int(time.time() * 1000)
-        self._organisation = Organisation(seed=1, start_ms=now_ms - 3_600_000)
+        self._organisation = Organisation(seed=1, start_ms=now_ms - HISTORY_MS)
         self.publish([record(line) for line in self._organisation.reference()])
+        self._send(now_ms, HISTORY_EVENTS * 1000 / HISTORY_MS)
         self.cluster = Cluster(self.bootstrap, APP, self._folder, clock="wall")
         self._exits.callback(self.cluster.stop)
         for stage in ("facts", "kpis"):
@@ -125,19 +125,22 @@ class Stack:
         for stage in ("facts", "kpis"):
             self.cluster.wait_ready(stage)
         self._note("both workers are ready")
-        self._send()
+        self._go_on_sending()
         self._alertmanager()
         self._prometheus()
         self._note("Prometheus and Alertmanager are started")
 
-    def _send(self) -> None:
+    def _send(self, until_ms: int, rate_per_s: float) -> None:
+        found = self._organisation.events(until_ms, rate_per_s)
+        self.publish([(topic, key, line) for _, topic, key, line in found])
+
+    def _go_on_sending(self) -> None:
         """Events of the organisation as they happen, until the stack ends."""
         ended = threading.Event()
 
         def run() -> None:
             while not ended.wait(1):
-                found = self._organisation.events(int(time.time() * 1000), RATE_PER_S)
-                self.publish([(topic, key, line) for _, topic, key, line in found])
+                self._send(int(time.time() * 1000), RATE_PER_S)
 
         sender = threading.Thread(target=run)
         sender.start()
@@ -206,9 +209,12 @@ class Stack:
 
     def describe(self) -> str:
         """What Prometheus says of its targets, and the ends of the logs."""
-        up = [(one["metric"].get("instance"), one["value"][1]) for one in self.ask("up")]
+        facts = [
+            f"{query}: {[(list(one['metric'].values())[-1], one['value'][1]) for one in self.ask(query)]}"
+            for query in ("up", "scrape_duration_seconds", "prometheus_rule_group_last_duration_seconds")
+        ]
         logs = (f"--- {path.name}\n{path.read_text()[-1500:]}" for path in sorted(self._folder.glob("*.log")))
-        return "\n".join([f"up: {up}", *logs])
+        return "\n".join([*facts, *logs])
 
     def rule_failures(self) -> float:
         return sum(float(one["value"][1]) for one in self.ask("prometheus_rule_evaluation_failures_total"))

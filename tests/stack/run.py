@@ -13,6 +13,7 @@ from __future__ import annotations
 import sys
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
@@ -20,15 +21,22 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from rich.console import Console
 from rich.table import Table
+from support.panels import Target, answer, boards, choose, targets
+from support.prometheus import Prometheus
 
 from stack.partner import Partner
 from stack.parts import Stack, Wanted
 
-SOON_S = 120.0
+SOON_S = 180.0
 FEEDBACK, ACCEPTANCE = "lead_feedback_ratio", "lead_acceptance_seconds"
 ALERTS = {
     FEEDBACK: Wanted(FEEDBACK, "KpiLeadFeedbackRatioLow", "critical"),
     ACCEPTANCE: Wanted(ACCEPTANCE, "KpiLeadAcceptanceSecondsHigh", "warning"),
+}
+# Why a query may have no answer, by a part of its text; all others are told one by one.
+REASONS = {
+    **dict.fromkeys((":kpi_band:", ":kpi_threshold:", ":kpi_target", ":kpi_attainment"), "no limit or target is set"),
+    **dict.fromkeys((":kpi_change_ratio:", ":kpi_previous:"), "nothing in the window before"),
 }
 
 
@@ -64,7 +72,7 @@ def _answered(seen: Callable[[], object]) -> bool:
         return False
 
 
-def play(stack: Stack, partner: Partner, story: Story) -> None:
+def play(stack: Stack, partner: Partner, story: Story, console: Console) -> None:
     """The story. Raises TimeoutError where it does not go on."""
     story.see("Prometheus scrapes both workers", stack.both_scraped)
     story.see("Watchdog reaches its webhook", lambda: stack.sink.has("watchdog", "Watchdog", "firing"))
@@ -85,11 +93,32 @@ def play(stack: Stack, partner: Partner, story: Story) -> None:
         ended = ("sales", of.alert, "resolved", partner.name)
         story.see(f"webhook: {of.alert} is resolved", lambda ended=ended: stack.sink.has(*ended))
     story.see("no rule failed", lambda: stack.rule_failures() == 0)
+    asked, empty = ask_boards(Prometheus(f"127.0.0.1:{stack.prometheus_port}"))
+    story.note(f"{asked} queries of the dashboards: none refused, {asked - len(empty)} with values")
+    for why, n in Counter(map(_why_empty, empty)).items():
+        console.print(f"{'':11}{n} without: {why}", highlight=False)
+
+
+def ask_boards(prometheus: Prometheus) -> tuple[int, list[Target]]:
+    """Number of queries of all boards, and those without an answer. AssertionError if one is refused."""
+    asked, empty = 0, []
+    for board in boards().values():
+        chosen = choose(board, prometheus, {})
+        for target in targets(board):
+            asked += 1
+            if not answer(target, prometheus, chosen):
+                empty.append(target)
+    return asked, empty
+
+
+def _why_empty(target: Target) -> str:
+    reasons = (why for part, why in REASONS.items() if part in target.expr)
+    return next(reasons, f"{target.board}, {target.panel}: undefined, or it has not happened")
 
 
 def _played(stack: Stack, story: Story, console: Console) -> bool:
     try:
-        play(stack, Partner(int(time.time() * 1000)), story)
+        play(stack, Partner(int(time.time() * 1000)), story, console)
     except TimeoutError as error:
         console.print(f"{stack.describe()}\n[bold]failed[/bold]: {error}", highlight=False)
         return False

@@ -238,8 +238,11 @@ def test_a_late_fact_counts_at_once_in_the_previous_windows_that_hold_its_day() 
 
 
 def test_every_change_of_a_previous_total_is_told() -> None:
-    """A window whose previous total a move of the clock has changed is named among the changes, with what changed."""
-    rng, told = random.Random(5), set[str]()
+    """A window whose previous total a move of the clock has changed is named among the changes, with what changed.
+
+    So is one before which there was nothing and now is something, or the other way round.
+    """
+    rng, told, turned = random.Random(5), set[str](), set[str]()
     for move_ms in (MINUTE_MS, 15 * MINUTE_MS, HOUR_MS, 7 * HOUR_MS, DAY_MS, 30 * DAY_MS):
         slices = Slices(Calendar("Europe/Berlin"))
         slices.advance(ms("2026-02-20 12:00"))
@@ -250,13 +253,17 @@ def test_every_change_of_a_previous_total_is_told() -> None:
         for _ in range(60):
             before = {window: _copy(slices.previous("", window)) for window in WINDOWS}
             slices.changes.windows.clear()
+            slices.changes.turned.clear()
             slices.advance(slices.clock_ms + move_ms)
             for window in WINDOWS:
                 after = _copy(slices.previous("", window))
                 names = {name for name in "nc" if before[window].get(name) != after.get(name)}
                 assert names <= slices.changes.windows.get(("", window), set()), window
                 told |= {window} if names else set()
-    assert told == set(PREVIOUS)
+                if bool(before[window]) != bool(after):
+                    assert ("", window) in slices.changes.turned
+                    turned.add(window)
+    assert told == turned == set(PREVIOUS)
 
 
 def _copy(bag: Bag) -> dict[str, object]:

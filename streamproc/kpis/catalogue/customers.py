@@ -1,8 +1,9 @@
 """Customer KPIs: new and returning customers, recurring revenue, retention and lifetime value."""
 
+from streamproc.kpis.catalogue.durations import durations
 from streamproc.kpis.catalogue.pipeline import GROUPS
 from streamproc.kpis.catalogue.revenue import DIRECT_COSTS, REVENUE, SALES, gross_margin
-from streamproc.kpis.kpi import MONEY, Count, Derived, Kpi, Level, MeanDuration, Parts, QuantileDuration, Ratio, Totals
+from streamproc.kpis.kpi import MONEY, Count, Derived, Kpi, Level, Parts, Ratio, Totals
 
 CUSTOMERS = ("rep", "team", "region", "segment")
 SUBSCRIPTIONS = ("rep", "team", "region", "product", "segment", "channel", "campaign")
@@ -82,31 +83,16 @@ KPIS: tuple[Kpi, ...] = (
         whole=("customer_ordered",),
         by=GROUPS,
     ),
-    MeanDuration(
-        name="order_gap_seconds",
+    *durations(
+        "order_gap",
         title_en="Time between orders",
         title_de="Zeit zwischen Bestellungen",
         means="Mean time between consecutive orders of a customer, counted at the later one.",
-        formula="mean(order time - time of the order before)",
+        quantile_means="of orders came within this time after the one before (within 1 %), counted at the later one.",
+        formula="order time - time of the order before",
         events=("order.placed",),
         source="E",
-        of="order_gap",
         by=GROUPS,
-    ),
-    *(
-        QuantileDuration(
-            name=f"order_gap_p{q}_seconds",
-            title_en=f"Time between orders, p{q}",
-            title_de=f"Zeit zwischen Bestellungen, p{q}",
-            means=f"{q} % of orders came within this time after the one before (within 1 %), counted at the later one.",
-            formula=f"p{q}(order time - time of the order before)",
-            events=("order.placed",),
-            source="E",
-            of="order_gap",
-            q=q / 100,
-            by=GROUPS,
-        )
-        for q in (50, 90)
     ),
     Level(
         name="customers",

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from streamproc.kpis.catalogue.durations import QUANTILES
 from streamproc.kpis.kpi import Kpi
 
-QUANTILES = (50, 90)
 _SENDING = "Jede E-Mail zählt einmal, zur Zeit ihres Versands, wann immer es geschah."
 
 ACTIVITY = {

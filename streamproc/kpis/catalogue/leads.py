@@ -1,31 +1,17 @@
 """Lead and partner KPIs. Ratios belong to the cohort of their denominator: creation, offer or acceptance."""
 
-from collections.abc import Iterator
-
-from streamproc.kpis.kpi import (
-    MONEY,
-    Count,
-    Derived,
-    Kpi,
-    Level,
-    MeanDuration,
-    Parts,
-    QuantileDuration,
-    Ratio,
-    Totals,
-    WithinDuration,
-)
+from streamproc.kpis.catalogue.durations import durations
+from streamproc.kpis.catalogue.revenue import cost_per, recorded
+from streamproc.kpis.kpi import Count, Derived, Kpi, Level, Ratio, WithinDuration
 
 LEADS = ("rep", "team", "region", "campaign", "product", "channel", "lead_source", "segment", "partner")
 ONLINE = ("rep", "team", "region", "campaign", "product")
 PARTNERS = ("partner", "rep", "team", "region", "campaign", "product", "lead_source")
+CAMPAIGNS = ("cost_campaign",)
 HOUR_S = 3600
-
-
-def campaign_cost(now: Totals) -> Parts:
-    """Money per lead created; undefined without one. It reads the records too: they are there where costs come to 0."""
-    money, leads = now.window.get("cost_campaign", 0) / MONEY, now.window.get("lead_created", 0)
-    return Parts(money / leads if leads else None, money, leads, leads)
+_COUNTED = {
+    "lead.touched": "touch", "lead.accepted": "acceptance", "lead.contacted": "contact", "lead.closed": "closing",
+}  # fmt: skip
 
 
 def _stage(name: str, english: str, german: str) -> Kpi:
@@ -43,95 +29,45 @@ def _stage(name: str, english: str, german: str) -> Kpi:
 
 
 def _times(
-    fact: str, english: str, german: str, what: str, end: str, events: tuple[str, ...], source: str
-) -> list[Kpi]:
-    """Mean, p50 and p90 of a duration of leads. `what`: from when to when; `end`: the event that it counts at."""
-    by = LEADS if fact == "lead_touch" else PARTNERS
-    return [
-        MeanDuration(
-            name=f"{fact}_seconds",
-            title_en=english,
-            title_de=german,
-            means=f"Mean time {what}, counted at the {end}.",
-            formula=f"mean({_difference(events)})",
-            events=events,
-            source=source,
-            of=fact,
-            by=by,
-        ),
-        *(
-            QuantileDuration(
-                name=f"{fact}_p{q}_seconds",
-                title_en=f"{english}, p{q}",
-                title_de=f"{german}, p{q}",
-                means=f"{q} % of the times {what} were no longer than this (within 1 %), counted at the {end}.",
-                formula=f"p{q}({_difference(events)})",
-                events=events,
-                source=source,
-                of=fact,
-                q=q / 100,
-                by=by,
-            )
-            for q in (50, 90)
-        ),
-    ]
+    fact: str, title_en: str, title_de: str, what: str, events: tuple[str, str], source: str, by: tuple[str, ...]
+) -> tuple[Kpi, ...]:
+    """Mean, p50 and p90 of a duration of leads. `what`: from when to when; it counts at the latter of the events."""
+    counted = f"counted at the {_COUNTED[events[1]]}"
+    return durations(
+        fact,
+        title_en=title_en,
+        title_de=title_de,
+        means=f"Mean time {what}, {counted}.",
+        quantile_means=f"of the times {what} were no longer than this (within 1 %), {counted}.",
+        formula=_difference(events),
+        events=events,
+        source=source,
+        by=by,
+    )
 
 
-def _within_hour(
-    fact: str, english: str, german: str, what: str, end: str, events: tuple[str, ...], source: str
-) -> Kpi:
-    return WithinDuration(
+def _of_partners(
+    fact: str, title_en: str, title_de: str, what: str, events: tuple[str, str], source: str
+) -> tuple[Kpi, ...]:
+    """The same of a duration of partners, and the share of it within an hour."""
+    within = WithinDuration(
         name=f"{fact}_hour_ratio",
-        title_en=f"{english} within an hour",
-        title_de=f"{german} bis zu einer Stunde",
-        means=f"Share of the times {what} that were at most an hour, counted at the {end}.",
-        formula=f"n({_difference(events)} <= 3600 s) / n({_difference(events)})",
+        title_en=f"{title_en} within an hour",
+        title_de=f"{title_de} bis zu einer Stunde",
+        means=f"Share of the times {what} that were at most an hour, counted at the {_COUNTED[events[1]]}.",
+        formula=f"n({_difference(events)} <= {HOUR_S} s) / n({_difference(events)})",
         events=events,
         source=source,
         of=fact,
         limit_s=HOUR_S,
         by=PARTNERS,
     )
+    return *_times(fact, title_en, title_de, what, events, source, PARTNERS), within
 
 
-def _difference(events: tuple[str, ...]) -> str:
+def _difference(events: tuple[str, str]) -> str:
     start, end = (event.partition(".")[2] for event in events)
     return f"{end} - {start}"
-
-
-def _of_partners() -> Iterator[Kpi]:
-    """How long partners take."""
-    for fact, english, german, what, end, events, source in (
-        (
-            "lead_acceptance",
-            "Acceptance time",
-            "Annahmedauer",
-            "from a partner's offer to its acceptance",
-            "acceptance",
-            ("lead.offered", "lead.accepted"),
-            "D1",
-        ),
-        (
-            "lead_contact",
-            "Contact time",
-            "Kontaktaufnahmedauer",
-            "from a partner's acceptance to the first contact",
-            "contact",
-            ("lead.accepted", "lead.contacted"),
-            "D2",
-        ),
-        (
-            "lead_handling",
-            "Handling time",
-            "Bearbeitungszeit",
-            "from a partner's acceptance to the closing",
-            "closing",
-            ("lead.accepted", "lead.closed"),
-            "D3",
-        ),
-    ):
-        yield from _times(fact, english, german, what, end, events, source)
-        yield _within_hour(fact, english, german, what, end, events, source)
 
 
 KPIS: tuple[Kpi, ...] = (
@@ -188,9 +124,9 @@ KPIS: tuple[Kpi, ...] = (
         "Time to first touch",
         "Zeit bis zum ersten Kontakt",
         "from a lead's creation to the first call, e-mail, meeting or message",
-        "touch",
         ("lead.created", "lead.touched"),
         "D, mission",
+        LEADS,
     ),
     Count(
         name="leads_offered",
@@ -226,7 +162,30 @@ KPIS: tuple[Kpi, ...] = (
         whole=("lead_offered",),
         by=PARTNERS,
     ),
-    *_of_partners(),
+    *_of_partners(
+        "lead_acceptance",
+        "Acceptance time",
+        "Annahmedauer",
+        "from a partner's offer to its acceptance",
+        ("lead.offered", "lead.accepted"),
+        "D1",
+    ),
+    *_of_partners(
+        "lead_contact",
+        "Contact time",
+        "Kontaktaufnahmedauer",
+        "from a partner's acceptance to the first contact",
+        ("lead.accepted", "lead.contacted"),
+        "D2",
+    ),
+    *_of_partners(
+        "lead_handling",
+        "Handling time",
+        "Bearbeitungszeit",
+        "from a partner's acceptance to the closing",
+        ("lead.accepted", "lead.closed"),
+        "D3",
+    ),
     Ratio(
         name="lead_feedback_ratio",
         title_en="Feedback rate",
@@ -278,8 +237,8 @@ def money_kpis(currency: str) -> list[Kpi]:
             formula="sum(campaign cost) / n(lead created)",
             events=("cost.recorded", "lead.created"),
             source="C14",
-            of=("cost_campaign", "cost_campaign_recorded", "lead_created"),
-            compute=campaign_cost,
+            of=(*CAMPAIGNS, *recorded(CAMPAIGNS), "lead_created"),
+            compute=cost_per("lead_created", CAMPAIGNS),
             unit=currency,
             by=("campaign", "team", "region", "product", "lead_source"),
         ),

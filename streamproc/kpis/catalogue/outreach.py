@@ -1,6 +1,7 @@
 """E-mail and message KPIs. Ratios belong to the cohort of the sending: an answer counts where its e-mail was sent."""
 
-from streamproc.kpis.kpi import Count, Kpi, MeanDuration, QuantileDuration, Ratio
+from streamproc.kpis.catalogue.durations import durations
+from streamproc.kpis.kpi import Count, Kpi, Ratio
 
 GROUPS = ("rep", "team", "region", "campaign", "product", "channel", "variant")
 COHORT = "Each e-mail counts once, at its sending, whenever it happened."
@@ -77,31 +78,16 @@ KPIS: tuple[Kpi, ...] = (
         of=("email_machine_clicked",),
         by=GROUPS,
     ),
-    MeanDuration(
-        name="email_response_seconds",
+    *durations(
+        "email_response",
         title_en="Response time",
         title_de="Antwortzeit",
         means="Mean time from sending to the first reply, counted when the reply came.",
-        formula="mean(reply time - send time)",
+        quantile_means="of first replies came within this time (within 1 %), counted when the reply came.",
+        formula="reply time - send time",
         events=("email.sent", "email.replied"),
         source="D, mission",
-        of="email_response",
         by=GROUPS,
-    ),
-    *(
-        QuantileDuration(
-            name=f"email_response_p{q}_seconds",
-            title_en=f"Response time, p{q}",
-            title_de=f"Antwortzeit, p{q}",
-            means=f"{q} % of first replies came within this time (within 1 %), counted when the reply came.",
-            formula=f"p{q}(reply time - send time)",
-            events=("email.sent", "email.replied"),
-            source="D, mission",
-            of="email_response",
-            q=q / 100,
-            by=GROUPS,
-        )
-        for q in (50, 90)
     ),
     Ratio(
         name="message_response_ratio",

@@ -1,17 +1,7 @@
 """Pipeline and deal KPIs."""
 
-from streamproc.kpis.kpi import (
-    MONEY,
-    Count,
-    Derived,
-    Kpi,
-    Level,
-    MeanDuration,
-    Parts,
-    QuantileDuration,
-    Ratio,
-    Totals,
-)
+from streamproc.kpis.catalogue.durations import durations
+from streamproc.kpis.kpi import MONEY, Count, Derived, Kpi, Level, Parts, Ratio, Totals
 
 GROUPS = ("rep", "team", "region", "product", "channel", "campaign", "lead_source", "segment")
 STAGES = (*GROUPS, "deal_stage")
@@ -33,7 +23,7 @@ def velocity(now: Totals) -> Parts:
     """
     won, lost = now.window.get("deal_won", 0), now.window.get("deal_lost", 0)
     cycle = now.window.get("sales_cycle")
-    if won <= 0 or cycle is None or cycle.count <= 0 or cycle.sum_ms <= 0:
+    if won <= 0 or won + lost <= 0 or cycle is None or cycle.count <= 0 or cycle.sum_ms <= 0:
         return Parts(None, None, None, won + lost)
     opportunities = now.levels.get("opportunities", 0)
     money = opportunities * now.window.get("revenue", 0) / (MONEY * (won + lost))
@@ -100,31 +90,16 @@ KPIS: tuple[Kpi, ...] = (
         whole=("call_connected", "meeting_held"),
         by=("rep", "team", "region", "product", "campaign"),
     ),
-    MeanDuration(
-        name="sales_cycle_seconds",
+    *durations(
+        "sales_cycle",
         title_en="Sales cycle",
         title_de="Verkaufszyklus",
         means="Mean time from first contact (else creation) to the win, counted at the win.",
-        formula="mean(won time - first contact)",
+        quantile_means="of won deals took no longer than this (within 1 %), counted at the win.",
+        formula="won time - first contact",
         events=("deal.created", "deal.won"),
         source="A, B, C13, D",
-        of="sales_cycle",
         by=GROUPS,
-    ),
-    *(
-        QuantileDuration(
-            name=f"sales_cycle_p{q}_seconds",
-            title_en=f"Sales cycle, p{q}",
-            title_de=f"Verkaufszyklus, p{q}",
-            means=f"{q} % of won deals took no longer than this (within 1 %), counted at the win.",
-            formula=f"p{q}(won time - first contact)",
-            events=("deal.created", "deal.won"),
-            source="A, B, C13, D",
-            of="sales_cycle",
-            q=q / 100,
-            by=GROUPS,
-        )
-        for q in (50, 90)
     ),
     Ratio(
         name="quote_close_ratio",
@@ -138,31 +113,16 @@ KPIS: tuple[Kpi, ...] = (
         whole=("deal_quoted",),
         by=GROUPS,
     ),
-    MeanDuration(
-        name="stage_dwell_seconds",
+    *durations(
+        "stage_dwell",
         title_en="Time in stage",
         title_de="Verweildauer je Phase",
         means="Mean time a deal stayed in a stage, counted when it left it.",
-        formula="mean(left - entered)",
+        quantile_means="of stays in a stage were no longer than this (within 1 %), counted at their end.",
+        formula="left - entered",
         events=("deal.stage_changed",),
         source="A",
-        of="stage_dwell",
         by=STAGES,
-    ),
-    *(
-        QuantileDuration(
-            name=f"stage_dwell_p{q}_seconds",
-            title_en=f"Time in stage, p{q}",
-            title_de=f"Verweildauer je Phase, p{q}",
-            means=f"{q} % of stays in a stage were no longer than this (within 1 %), counted at their end.",
-            formula=f"p{q}(left - entered)",
-            events=("deal.stage_changed",),
-            source="A",
-            of="stage_dwell",
-            q=q / 100,
-            by=STAGES,
-        )
-        for q in (50, 90)
     ),
     Ratio(
         name="stage_conversion_ratio",

@@ -10,7 +10,6 @@ REVENUE = ("revenue", "order_revenue")
 SALES = ("deal_won", "order_placed")
 DIRECT_COSTS = ("deal_cost", "order_cost")
 ACQUISITION = ("cost_campaign", "cost_sales", "cost_marketing")
-ACQUISITION_RECORDS = tuple(f"{fact}_recorded" for fact in ACQUISITION)
 COSTS = (*ACQUISITION, "cost_other")
 PER_REP = ("team", "region")
 
@@ -36,10 +35,19 @@ def attainment(now: Totals) -> Parts:
     return Parts(revenue / now.target if now.target else None, revenue, now.target, added(now.window, SALES))
 
 
-def acquisition_cost(now: Totals) -> Parts:
-    """Money per new customer; undefined without one. It reads the records too: they are there where costs come to 0."""
-    money, customers = added(now.window, ACQUISITION) / MONEY, now.window.get("customer_new", 0)
-    return Parts(money / customers if customers else None, money, customers, customers)
+def cost_per(thing: str, costs: tuple[str, ...]) -> Callable[[Totals], Parts]:
+    """Money per thing; undefined without one."""
+
+    def compute(now: Totals) -> Parts:
+        money, things = added(now.window, costs) / MONEY, now.window.get(thing, 0)
+        return Parts(money / things if things else None, money, things, things)
+
+    return compute
+
+
+def recorded(costs: tuple[str, ...]) -> tuple[str, ...]:
+    """Facts that count the records of costs: they are there where costs come to 0."""
+    return tuple(f"{fact}_recorded" for fact in costs)
 
 
 def per_rep(facts: tuple[str, ...], scale: int = 1) -> Callable[[Totals], Parts]:
@@ -270,8 +278,8 @@ def _costs(currency: str) -> list[Kpi]:
             formula="sum(cost of campaigns, sales, marketing) / n(new customers)",
             events=("cost.recorded", "customer.won", "order.placed"),
             source="A, B, C6, D",
-            of=(*ACQUISITION, *ACQUISITION_RECORDS, "customer_new"),
-            compute=acquisition_cost,
+            of=(*ACQUISITION, *recorded(ACQUISITION), "customer_new"),
+            compute=cost_per("customer_new", ACQUISITION),
             unit=currency,
             by=("campaign", "team", "region", "product", "channel", "segment"),
         ),

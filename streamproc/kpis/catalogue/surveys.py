@@ -1,23 +1,21 @@
 """Survey KPIs: how likely customers and reps are to recommend, and how satisfied customers are."""
 
+from collections.abc import Callable
+
 from streamproc.kpis.kpi import Derived, Kpi, Mean, Parts, Ratio, Totals
 
 GROUPS = ("rep", "team", "region", "product", "segment")
 
 
-def promotion(survey: str, now: Totals) -> Parts:
+def promotion(survey: str) -> Callable[[Totals], Parts]:
     """Share of promoters minus share of detractors, in points from -100 to 100; undefined without an answer."""
-    answers = now.window.get(f"{survey}_answered", 0)
-    net = now.window.get(f"{survey}_promoter", 0) - now.window.get(f"{survey}_detractor", 0)
-    return Parts(100 * net / answers if answers else None, net, answers, answers)
 
+    def compute(now: Totals) -> Parts:
+        answers = now.window.get(f"{survey}_answered", 0)
+        net = now.window.get(f"{survey}_promoter", 0) - now.window.get(f"{survey}_detractor", 0)
+        return Parts(100 * net / answers if answers else None, net, answers, answers)
 
-def nps(now: Totals) -> Parts:
-    return promotion("nps", now)
-
-
-def enps(now: Totals) -> Parts:
-    return promotion("enps", now)
+    return compute
 
 
 KPIS: tuple[Kpi, ...] = (
@@ -30,7 +28,7 @@ KPIS: tuple[Kpi, ...] = (
         events=("survey.answered",),
         source="B",
         of=("nps_answered", "nps_promoter", "nps_detractor"),
-        compute=nps,
+        compute=promotion("nps"),
         unit="points",
         by=GROUPS,
     ),
@@ -43,7 +41,7 @@ KPIS: tuple[Kpi, ...] = (
         events=("survey.answered",),
         source="A",
         of=("enps_answered", "enps_promoter", "enps_detractor"),
-        compute=enps,
+        compute=promotion("enps"),
         unit="points",
         by=("team", "region"),
     ),
