@@ -10,7 +10,7 @@ import signal
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Coroutine, Iterable, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator
 from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,6 +25,7 @@ from rich.live import Live
 from streamproc.bus.connection import Broker
 from streamproc.bus.embedded import EmbeddedKafka
 from streamproc.bus.follow import read
+from streamproc.bus.handover import watching
 from streamproc.bus.publish import Publisher
 from streamproc.bus.task import VALUES
 from streamproc.bus.topics import create, table
@@ -56,7 +57,8 @@ THRESHOLDS = (
     {"kpi": "email_response_ratio", "window": "7d", "warning": 0.035, "critical": 0.03, "min_samples": 50},
     {"kpi": "email_response_seconds", "window": "7d", "warning": 4 * 3600, "critical": 8 * 3600, "min_samples": 10},
 )
-SETTLE_S = 20.0  # at the end, for the last events to come through
+SETTLE_S = 60.0  # at the end, at most, for the last events to come through
+LOOK_S = 0.2
 DAY_MS = 86_400_000
 
 
@@ -160,14 +162,24 @@ class _Demo:
             wall.sent += len(batch)
 
     async def _settle(self, wall: Wall, workers: Supervisor) -> None:
-        """Wait until everything sent has been processed and shown."""
-        deadline = time.monotonic() + SETTLE_S
-        while wall.processed + wall.duplicates + wall.rejected < wall.sent and time.monotonic() < deadline:
+        """Wait until everything sent has been processed and shown: counted, committed by both stages, read."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(SETTLE_S), watching(Broker.of(self.settings)) as watch:
+                await self._until(workers, lambda: wall.processed + wall.duplicates + wall.rejected >= wall.sent)
+                for stage in ("facts", "facts", "kpis"):  # what follows from the last events comes to stage 1 again
+                    ends = (await watch.stand(self.settings.app, stage)).ends
+                    while not (await watch.stand(self.settings.app, stage)).has_read(ends):
+                        self._check(workers)
+                        await asyncio.sleep(LOOK_S)
+                ends = await self.shown.end_offsets(self.shown.assignment())
+                while any([await self.shown.position(tp) < end for tp, end in ends.items()]):  # noqa: ASYNC110
+                    await asyncio.sleep(LOOK_S)
+            await asyncio.sleep(LOOK_S)  # what has just been read is on its way to the table
+
+    async def _until(self, workers: Supervisor, reached: Callable[[], bool]) -> None:
+        while not reached():
             self._check(workers)
-            await asyncio.sleep(0.2)
-        done = time.time()
-        while time.monotonic() < deadline and (wall.as_of is None or wall.as_of.timestamp() < done):  # noqa: ASYNC110
-            await asyncio.sleep(0.2)
+            await asyncio.sleep(LOOK_S)
 
     @asynccontextmanager
     async def _workers(self) -> AsyncIterator[Supervisor]:
@@ -196,15 +208,15 @@ class _Demo:
 
     async def _watch(self, wall: Wall) -> None:
         """Follow `kpi.values`."""
-        consumer = Broker.of(self.settings).consumer(auto_offset_reset="earliest")
-        await consumer.start()
+        self.shown = Broker.of(self.settings).consumer(auto_offset_reset="earliest")
+        await self.shown.start()
         try:
-            async for records in read(consumer, VALUES, follow=True):
+            async for records in read(self.shown, VALUES, follow=True):
                 for record in records:
                     if record.value is not None:
                         wall.take(orjson.loads(record.value))
         finally:
-            await consumer.stop()
+            await self.shown.stop()
 
     async def _count(self, wall: Wall) -> None:
         """Read once a second from the facts worker's own metrics how many events it has processed."""

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Iterable
 
 from faults.history import simulated
 from faults.site import Site
-from faults.trial import PARTITIONS, Trial
+from faults.trial import LOOK_S, PARTITIONS, SETTLE_S, Trial
 
 EVENTS, PER_S = 4_000, 300
 OLD, NEW = "kpis", "kpis-2"
@@ -60,8 +61,8 @@ async def _scale_out(site: Site) -> None:
         trial.start("facts", OLD)
         feeding = asyncio.create_task(trial.feed(history.events, PER_S, scaled))
         await trial.shared(OLD)
-        await trial.facts_at(0.2)
         scraping = asyncio.create_task(scraper.run())
+        await _shown_of_all(trial, scraper)
         trial.start(NEW)
         await trial.shared(OLD, NEW)
         scaled.set()
@@ -77,6 +78,17 @@ async def _scale_out(site: Site) -> None:
     assert apart[OLD]
     assert apart[NEW]
     assert not apart[OLD] & apart[NEW]
-    assert scraper.seen[OLD] & apart[NEW]  # some series moved
+    assert scraper.seen[OLD] & apart[NEW]  # those that moved
     together = [line for line in apart[OLD] | apart[NEW] if line.startswith("kpi_activities{")]
     assert len(together) == sum(kpi == "activities" for kpi, _, _ in history.expected(history.end_ms()))
+
+
+async def _shown_of_all(trial: Trial, scraper: Scraper) -> None:
+    """Wait until each partition has values, and they were scraped: whichever partition moves, some series do."""
+    deadline = time.monotonic() + SETTLE_S
+    while not all(rows := (await trial.rows()).values()):
+        held = [len(found) for found in rows]
+        assert time.monotonic() < deadline, f"values of some partitions only: {held}. {trial.describe()}"
+        await asyncio.sleep(LOOK_S)
+    after = scraper.rounds + 2  # a round that is under way may have begun before
+    await trial.until(lambda: scraper.rounds >= after, "scraped anew")

@@ -222,6 +222,10 @@ class Trial:
         """The latest of the clock records in `kpi.values`."""
         return max((await self._values())[1].values())
 
+    async def rows(self) -> dict[int, dict[Series, Row]]:
+        """The entries of `kpi.values` by partition, as committed by now."""
+        return (await self._values())[0]
+
     async def _values(self) -> tuple[dict[int, dict[Series, Row]], dict[int, int]]:
         """Entries of `kpi.values` and the clock, by partition."""
         rows: dict[int, dict[Series, Row]] = {partition: {} for partition in range(PARTITIONS)}

@@ -168,10 +168,13 @@ class Cluster:
                     await asyncio.sleep(0.3)
 
     async def progress(self, offsets: Offsets, stage: str) -> Progress:
-        """How far a stage has come, with all control records; `lag` None before its first commit."""
+        """How far a stage has come, with all control records; `lag` None before its first commit.
+
+        Offsets before ends: a commit in between may come with derived events, which ends asked earlier do not show.
+        """
         topics = EVENT_TOPICS if stage == "facts" else (partials_topic(self.app),)
-        ends = await offsets.ends(topics)
         committed = await offsets.committed(f"{self.app}-{stage}", topics)
+        ends = await offsets.ends(topics)
         lag = sum(max(0, end - committed.get(tp, 0)) for tp, end in ends.items()) if committed else None
         return Progress(committed, ends, lag)
 
