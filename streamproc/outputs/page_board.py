@@ -6,13 +6,13 @@ number of the change that brought it, so one function makes both the first messa
 
 from __future__ import annotations
 
+import sys
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 import orjson
 
-from streamproc.kpis.evaluate import Series
 from streamproc.kpis.kpi import Catalogue
 from streamproc.kpis.views import View, views
 from streamproc.outputs.scopes import BRIEF, scope_of
@@ -25,13 +25,22 @@ BY_STAGE = "deal_stage"
 PEOPLE = ("rep", "team", "region")  # dimensions whose groups are of people; of others nobody knows how many there are
 SPARK_POINTS = 60  # one a minute
 RECENT = 30  # alerts, and celebrations, that are kept
-MAX_ROWS = 200_000
+MAX_ROWS = 100_000  # about half a kB each; those of the company come on top
+MAX_SPARKS = 4_000  # about 6 kB each, likewise
 MINUTE = len("2026-01-01T00:00")  # that much of a time tells its minute
 
 # What a reader gets of a value, of those that it has.
 _FIELDS = ("value", "n", "previous", "change", "target", "attainment", "pace", "benchmark", "band", "trend")
 _ALERT = ("id", "kpi", "title_en", "title_de", "window", "value", "n", "unit", "band", "previous_band", "as_of")
 _NEWS = ("id", "type", "kpi", "title_en", "title_de", "window", "target", "unit", "deal", "amount", "currency")
+
+
+class Kind(NamedTuple):
+    """What series of a KPI have in common that stand side by side; `dimension` is "" for the company."""
+
+    kpi: str
+    window: str | None
+    dimension: str
 
 
 class Channel(NamedTuple):
@@ -67,11 +76,17 @@ class Board:
         self.by_stage_kpi = f"pipeline_value_{currency.lower()}"
         self.seq = 0  # number of the latest change
         self.not_shown = 0  # values refused by the cap
-        self._dimensions = self._all_dimensions()
-        self._rows: dict[Series, _Row] = {}  # the latest change last
+        shown = {
+            kind for role in self.views for window in (None, *WINDOWS) for kind in self.wanted(Channel(role, window))
+        }
+        headlines = {(one.kpi, one.window) for view in self.views.values() for one in view.headlines}
+        # By group, the latest change last. So a message costs what is in it, not what is kept.
+        self._rows: dict[Kind, dict[str, _Row]] = {kind: {} for kind in shown}
+        self._sparks: dict[Kind, dict[str, deque[tuple[str, float]]]] = {
+            kind: {} for kind in shown if kind[:2] in headlines and kind.dimension not in BRIEF
+        }
+        self._n_rows = self._n_sparks = 0
         self._clocks: dict[str, str] = {}
-        self._sparks: dict[Series, deque[tuple[str, float]]] = {}
-        self._spark_of = {(one.kpi, one.window) for view in self.views.values() for one in view.headlines}
         self._alerts: list[_News] = []
         self._news: list[_News] = []
         self._people: dict[str, Any] = {"people": {}, "stages": []}
@@ -86,17 +101,19 @@ class Board:
                 self._clocks[rest] = orjson.loads(value)["as_of"]
             return
         window, _, group = rest.partition("|")
-        series = Series(name, group, window or None)
-        if scope_of(group) not in self._dimensions.get(name, ()):
+        kind = Kind(name, window or None, scope_of(group))
+        rows = self._rows.get(kind)
+        if rows is None:
             return
         if value is None:
-            self._sparks.pop(series, None)
-            if series in self._rows:
-                self._put(series, None)
-        elif series in self._rows or len(self._rows) < MAX_ROWS:
+            if group in rows:
+                self._put(rows, group, None)
+                self._n_sparks -= self._sparks.get(kind, {}).pop(group, None) is not None
+        elif group in rows or not group or self._n_rows < MAX_ROWS:
             row = orjson.loads(value)
-            self._put(series, _row(series, row))
-            self._spark(series, row)
+            self._n_rows += group not in rows
+            self._put(rows, group, _row(kind, group, row))
+            self._spark(kind, group, row)
         else:
             self.not_shown += 1
 
@@ -127,8 +144,9 @@ class Board:
             self.seq += 1
             self._people, self._people_seq = found, self.seq
         changed, self._large = self._large ^ large, large
-        for series in [series for series in self._rows if series.group in changed] if self.min_people else ():
-            self._put(series, self._rows[series].text)
+        for rows in self._rows.values() if self.min_people else ():
+            for group in changed & rows.keys():
+                self._renew(rows, group, rows[group].text)
 
     def is_withheld(self, group: str) -> bool:
         """Whether so few people are behind a group that its values would tell of one of them."""
@@ -142,13 +160,11 @@ class Board:
         wanted = self.wanted(channel)
         after = -1 if since is None else since
         rows, gone = [], []
-        for series, row in self._after(after):
-            if (series.kpi, series.window, scope_of(series.group)) not in wanted:
-                continue
+        for kind, group, row in self._after(wanted, after):
             if row.text is None:
-                gone.append(list(series))
+                gone.append([kind.kpi, group, kind.window])
             else:
-                rows.append(orjson.Fragment(self._withheld(series) if self.is_withheld(series.group) else row.text))
+                rows.append(orjson.Fragment(_withheld(kind, group) if self.is_withheld(group) else row.text))
         found: dict[str, Any] = {"as_of": min(self._clocks.values(), default=None)}
         found |= {"rows": rows} if rows else {}
         found |= {"alerts": told} if (told := self._told(self._alerts, after)) else {}
@@ -159,45 +175,58 @@ class Board:
             return found | {"sparks": self._shown_sparks(wanted), "not_shown": self.not_shown}
         return found | ({"gone": gone} if gone else {})
 
-    def wanted(self, channel: Channel) -> set[tuple[str, str | None, str]]:
-        """KPI, window and dimension of everything that readers of a channel see."""
+    def wanted(self, channel: Channel) -> set[Kind]:
+        """Everything that readers of a channel see."""
         view, chosen = self.views[channel.role], channel.window
         shown = [(one.kpi, one.window) for one in view.headlines] + [(name, FUNNEL_WINDOW) for name in FUNNEL]
-        found: set[tuple[str, str | None, str]] = {(self.by_stage_kpi, None, BY_STAGE)}
+        found = {Kind(self.by_stage_kpi, None, BY_STAGE)}
         for name, window in shown:
             windows = {None} if window is None else {chosen or window}
-            found |= {(name, one, dimension) for one in windows for dimension in ("", *view.groups)}
+            found |= {Kind(name, one, dimension) for one in windows for dimension in ("", *view.groups)}
         return found
 
-    def _after(self, seq: int) -> Iterator[tuple[Series, _Row]]:
-        for series, row in reversed(self._rows.items()):
-            if row.seq <= seq:
-                return
-            yield series, row
+    def _after(self, wanted: set[Kind], seq: int) -> Iterator[tuple[Kind, str, _Row]]:
+        for kind in wanted:
+            for group, row in reversed(self._rows[kind].items()):
+                if row.seq <= seq:
+                    break
+                yield kind, group, row
 
-    def _put(self, series: Series, text: bytes | None) -> None:
+    def _put(self, rows: dict[str, _Row], group: str, text: bytes | None) -> None:
+        old = rows.get(group)
+        if old is not None and old.text == text:
+            return  # the topic is read anew
+        if old is not None and None not in (old.text, text) and self.is_withheld(group):
+            rows[group] = _Row(old.seq, text)  # nor is it told when somebody did something
+        else:
+            self._renew(rows, group, text)
+
+    def _renew(self, rows: dict[str, _Row], group: str, text: bytes | None) -> None:
         self.seq += 1
-        self._rows.pop(series, None)  # so that it comes last
-        self._rows[series] = _Row(self.seq, text)
+        rows.pop(group, None)  # so that it comes last
+        rows[sys.intern(group)] = _Row(self.seq, text)
 
-    def _withheld(self, series: Series) -> bytes:
-        return orjson.dumps({"kpi": series.kpi, "group": series.group, "window": series.window, "withheld": True})
-
-    def _spark(self, series: Series, row: dict[str, Any]) -> None:
-        if (series.kpi, series.window) not in self._spark_of or scope_of(series.group) in BRIEF:
+    def _spark(self, kind: Kind, group: str, row: dict[str, Any]) -> None:
+        sparks = self._sparks.get(kind)
+        if sparks is None or row["value"] is None:
             return
-        points = self._sparks.setdefault(series, deque(maxlen=SPARK_POINTS))
-        minute, value = row["as_of"][:MINUTE], row["value"]
+        if group not in sparks:
+            if group and self._n_sparks >= MAX_SPARKS:
+                return
+            self._n_sparks += 1
+            sparks[group] = deque(maxlen=SPARK_POINTS)
+        points, minute = sparks[group], sys.intern(row["as_of"][:MINUTE])
         if points and points[-1][0] == minute:
             points.pop()
-        if value is not None:
-            points.append((minute, value))
+        if not points or points[-1][0] < minute:  # else the topic is read anew
+            points.append((minute, row["value"]))
 
-    def _shown_sparks(self, wanted: set[tuple[str, str | None, str]]) -> list[dict[str, Any]]:
+    def _shown_sparks(self, wanted: set[Kind]) -> list[dict[str, Any]]:
         return [
-            {"kpi": s.kpi, "group": s.group, "window": s.window, "points": list(points)}
-            for s, points in self._sparks.items()
-            if (s.kpi, s.window, scope_of(s.group)) in wanted and not self.is_withheld(s.group)
+            {"kpi": kind.kpi, "group": group, "window": kind.window, "points": list(points)}
+            for kind in wanted & self._sparks.keys()
+            for group, points in self._sparks[kind].items()
+            if not self.is_withheld(group)
         ]
 
     def _add(self, kept: list[_News], time: str, groups: tuple[str, ...], row: dict[str, Any]) -> None:
@@ -223,14 +252,6 @@ class Board:
             elif len(open_groups) == len(one.groups):
                 found.append(one.row)
         return found
-
-    def _all_dimensions(self) -> dict[str, frozenset[str]]:
-        """Dimensions by KPI that any channel shows."""
-        found: dict[str, set[str]] = {}
-        for role in self.views:
-            for name, _, dimension in self.wanted(Channel(role, None)):
-                found.setdefault(name, set()).add(dimension)
-        return {name: frozenset(dimensions) for name, dimensions in found.items()}
 
 
 def description(board: Board, clock: str, directions: Mapping[str, str]) -> dict[str, Any]:
@@ -264,10 +285,14 @@ def _view(view: View, catalogue: Catalogue) -> dict[str, Any]:
     }
 
 
-def _row(series: Series, row: dict[str, Any]) -> bytes:
-    return orjson.dumps(
-        {"kpi": series.kpi, "group": series.group, "window": series.window, "at": row["as_of"], **_some(row, _FIELDS)}
-    )
+def _row(kind: Kind, group: str, row: dict[str, Any]) -> bytes:
+    head = {"kpi": kind.kpi, "group": group, "window": kind.window, "at": row["as_of"]}
+    # A copy, since what orjson returns keeps the room that it was written in: 4 kB a row.
+    return bytes(bytearray(orjson.dumps(head | _some(row, _FIELDS))))
+
+
+def _withheld(kind: Kind, group: str) -> bytes:
+    return orjson.dumps({"kpi": kind.kpi, "group": group, "window": kind.window, "withheld": True})
 
 
 def _some(row: dict[str, Any], names: tuple[str, ...]) -> dict[str, Any]:

@@ -1,5 +1,8 @@
 """The state of the live page, by tables: what each reader gets first, what later, and what is withheld."""
 
+import subprocess
+import sys
+
 import orjson
 import pytest
 
@@ -163,6 +166,17 @@ def test_a_group_that_shrinks_is_withheld_from_then_on():
     assert [row["withheld"] for row in told(board, since=seq)["rows"]] == [True]
 
 
+def test_when_a_withheld_group_does_something_is_not_told():
+    board = Board(catalogue(), min_people=2)
+    board.set_people(MEMBERS, HEADCOUNTS, [])
+    put(board, "win_ratio", "90d", "team=south", value=0.5)
+    seq = board.seq
+    put(board, "win_ratio", "90d", "team=south", value=0.6)
+    assert "rows" not in told(board, since=seq)
+    board.set_people(MEMBERS, {**HEADCOUNTS, "team=south": 2}, [])
+    assert values(told(board, since=seq)) == {("win_ratio", "90d", "team=south"): 0.6}
+
+
 @pytest.mark.parametrize(
     ("least", "groups", "names_the_deal"),
     [
@@ -201,13 +215,63 @@ def test_people_and_stages_come_first_and_when_they_change(board):
     assert [*told(board, since=seq)["people"]] == ["r1"]
 
 
-def test_new_series_are_refused_at_the_cap_and_known_ones_go_on(board, monkeypatch):
+def test_new_series_are_refused_at_the_cap_and_known_ones_and_the_company_go_on(board, monkeypatch):
     monkeypatch.setattr(page_board, "MAX_ROWS", 1)
-    put(board, "win_ratio", "90d", value=1)
-    put(board, "win_ratio", "90d", "team=north", value=2)
-    put(board, "win_ratio", "90d", value=3)
+    put(board, "win_ratio", "90d", "team=north", value=1)
+    put(board, "win_ratio", "90d", "team=south", value=2)
+    put(board, "win_ratio", "90d", "team=north", value=3)
+    put(board, "win_ratio", "90d", value=4)
     message = told(board)
-    assert (values(message), message["not_shown"]) == ({("win_ratio", "90d", ""): 3}, 1)
+    assert values(message) == {("win_ratio", "90d", "team=north"): 3, ("win_ratio", "90d", ""): 4}
+    assert message["not_shown"] == 1
+
+
+def test_there_are_so_many_sparklines_and_always_those_of_the_company(board, monkeypatch):
+    monkeypatch.setattr(page_board, "MAX_SPARKS", 1)
+    put(board, "win_ratio", "90d", "team=north")
+    put(board, "win_ratio", "90d", "team=south")
+    put(board, "win_ratio", "90d")
+    assert {spark["group"] for spark in told(board)["sparks"]} == {"team=north", ""}
+    put(board, "win_ratio", "90d", "team=north", value=None)
+    put(board, "win_ratio", "90d", value=None)
+    put(board, "win_ratio", "90d", "team=south", time=at(1))
+    assert {spark["group"] for spark in told(board)["sparks"]} == {"team=south"}
+
+
+def test_a_topic_that_is_read_anew_changes_nothing(board):
+    def read():
+        for minute in range(3):
+            put(board, "win_ratio", "90d", value=minute, time=at(minute))
+        put(board, "win_ratio", "90d", "team=north", time=at(0))
+        put(board, "win_ratio", "90d", "team=gone", time=at(0))
+        put(board, "win_ratio", "90d", "team=gone", value=None)
+
+    read()
+    seq, first = board.seq, told(board)
+    read()
+    assert (told(board)["sparks"], values(told(board))) == (first["sparks"], values(first))
+    assert "team=north" not in {row["group"] for row in told(board, since=seq)["rows"]}
+
+
+SERIES = 20_000
+FULL = f"""
+import orjson
+from streamproc.kpis.catalogue import catalogue
+from streamproc.outputs.page_board import Board
+def memory():
+    return int(open("/proc/self/statm").read().split()[1]) * 4096
+board = Board(catalogue())
+row = {{"value": 0.5, "n": 3, "as_of": "{at(0)}", "previous": 0.25, "change": 1.0, "target": 0.4, "band": "ok"}}
+before = memory()
+for n in range({SERIES}):
+    board.take_value(f"win_ratio|90d|rep=r-{{n}}".encode(), orjson.dumps(row))
+print(memory() - before)
+"""
+
+
+def test_a_series_takes_less_than_a_kilobyte():
+    took = subprocess.run([sys.executable, "-c", FULL], check=True, capture_output=True, text=True, timeout=60)
+    assert SERIES * 100 < int(took.stdout) < SERIES * 1000
 
 
 def test_the_description_has_each_kpi_of_each_view_in_both_languages(board):
