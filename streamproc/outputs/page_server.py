@@ -28,6 +28,8 @@ TICK_S = 1.0
 BEAT_S = 2.0  # without changes; pages take 4.5 s of silence for a loss
 QUEUE = 16  # messages that may wait for a reader
 MAX_READERS = 5_000
+MAX_FIRSTS = 8  # different messages to those who come back between two ticks; others get everything
+MAX_DIGITS = 18
 CHUNK_BYTES = 64 * 1024
 RETRY_MS = 1_000
 TYPES = {".html": "text/html", ".css": "text/css", ".mjs": "text/javascript", ".svg": "image/svg+xml"}
@@ -66,12 +68,15 @@ class Reader:
 
 @dataclass
 class _Audience:
-    """The readers of a channel. `sent`: number of the last change that they were told of, at `sent_s`."""
+    """The readers of a channel. `sent`: number of the last change that they were told of, at `sent_s`.
+
+    `firsts`: what those get who come before the next message, by the change that they know already (None: no change).
+    """
 
     sent: int
     readers: set[Reader] = field(default_factory=set)
     sent_s: float = 0.0
-    first: tuple[int, bytes] = (-1, b"")  # what a new reader gets, and the change as of which that is
+    firsts: dict[int | None, bytes] = field(default_factory=dict)
 
 
 class LivePage:
@@ -109,6 +114,7 @@ class LivePage:
     def close_readers(self) -> None:
         """End all streams; pages come back by themselves."""
         for audience in self._audiences.values():
+            audience.firsts.clear()
             for reader in audience.readers:
                 reader.drop()
 
@@ -121,6 +127,7 @@ class LivePage:
             if set(message) <= {"as_of"} and now_s - audience.sent_s < BEAT_S:
                 continue
             audience.sent, audience.sent_s = self.board.seq, now_s
+            audience.firsts.clear()
             data = self._event("changes", message)
             for reader in list(audience.readers):
                 if not reader.offer(data):
@@ -143,7 +150,8 @@ class LivePage:
                 self.close_readers()
 
     async def _get_page(self, request: web.Request) -> web.Response:
-        raise web.HTTPPermanentRedirect("/page/" + (f"?{request.query_string}" if request.query_string else ""))
+        query = request.rel_url.raw_query_string
+        raise web.HTTPPermanentRedirect("/page/" + (f"?{query}" if query else ""))
 
     async def _get_file(self, request: web.Request) -> web.Response:
         found = self._files.get(request.match_info["name"] or "index.html")
@@ -174,10 +182,11 @@ class LivePage:
         reader = Reader(transport.abort if transport else lambda: None)
         first = self._join(channel, reader, request.headers.get("Last-Event-ID") or request.query.get("last", ""))
         try:
-            for start in range(0, len(first), CHUNK_BYTES):  # a slow reader holds a piece, not the whole
-                await response.write(first[start : start + CHUNK_BYTES])
-            while (data := await reader.queue.get()) is not None:
-                await response.write(data)
+            data: bytes | None = first
+            while data is not None:
+                for start in range(0, len(data), CHUNK_BYTES):  # a slow reader holds a piece, not the whole
+                    await response.write(data[start : start + CHUNK_BYTES])
+                data = await reader.queue.get()
         except ConnectionError:
             pass  # it has gone, or was dropped
         finally:
@@ -200,12 +209,20 @@ class LivePage:
         audience.readers.add(reader)
         if self._ticking is None or self._ticking.done():
             self._ticking = asyncio.create_task(self._tick())
+        since = self._known(last_id)
+        if since not in audience.firsts and len(audience.firsts) >= MAX_FIRSTS:
+            since = None
+        if since not in audience.firsts:  # what changes after it comes with the next message
+            kind = "snapshot" if since is None else "changes"
+            audience.firsts[since] = self._event(kind, self.board.message(channel, since))
+        return audience.firsts[since]
+
+    def _known(self, last_id: str) -> int | None:
+        """The change that an event's id stands for; None if it is not one of this process."""
         epoch, _, number = last_id.partition("-")
-        if epoch == self._epoch and number.isdecimal() and int(number) <= seq:
-            return self._event("changes", self.board.message(channel, int(number)))
-        if audience.first[0] != seq:
-            audience.first = seq, self._event("snapshot", self.board.message(channel, None))
-        return audience.first[1]
+        if epoch != self._epoch or not number.isdecimal() or len(number) > MAX_DIGITS:
+            return None
+        return int(number) if int(number) <= self.board.seq else None
 
     def _event(self, kind: str, message: dict[str, Any]) -> bytes:
         self.serialised += 1

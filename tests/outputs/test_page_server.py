@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 import aiohttp
 import orjson
 import pytest
+from yarl import URL
 
 from streamproc.kpis.catalogue import catalogue
 from streamproc.outputs import page_server
@@ -110,8 +111,8 @@ def test_unchanged_files_are_not_sent_again_and_others_do_not_exist():
         for path in ("/page/nothing", "/page/..%2fhttp.py", "/page/__init__.py"):
             async with http.get(path) as answer:
                 assert answer.status == 404
-        async with http.get("/page?view=rep", allow_redirects=False) as answer:
-            assert (answer.status, answer.headers["Location"]) == (308, "/page/?view=rep")
+        async with http.get(URL("/page?group=team%3DR%26D", encoded=True), allow_redirects=False) as answer:
+            assert (answer.status, answer.headers["Location"]) == (308, "/page/?group=team%3DR%26D")
         async with http.get("/") as answer:
             assert "/page/" in await answer.text()
 
@@ -155,8 +156,10 @@ def test_everything_first_then_changes_then_what_was_missed():
         async with http.get(SALES, headers={"Last-Event-ID": last}) as answer:
             kind, _, data = await event(answer)
             assert (kind, sorted(row["value"] for row in data["rows"])) == ("changes", [0.7, 0.9])
-        async with http.get(SALES, headers={"Last-Event-ID": f"other-{board.seq}"}) as answer:
-            assert (await event(answer))[0] == "snapshot"
+        epoch = last.partition("-")[0]
+        for unknown in (f"other-{board.seq}", f"{epoch}-{board.seq + 1}", f"{epoch}-{'1' * 5000}", "-", "x"):
+            async with http.get(SALES, headers={"Last-Event-ID": unknown}) as answer:
+                assert (await event(answer))[0] == "snapshot"
         async with http.get(f"{SALES}&last={last}") as answer:  # where a page makes a new connection by itself
             assert (await event(answer))[0] == "changes"
 
@@ -218,6 +221,7 @@ def test_a_connection_that_is_not_read_is_broken_off_and_others_go_on():
                     put(board, n, f"team={team}{'x' * 5000}")
                 page.tick(1e9)
                 await until(lambda: min(len_of_queues(page)) == 0)
+                assert max(len_of_buffers(page)) <= 3 * page_server.CHUNK_BYTES
                 if page.dropped:
                     break
             assert (page.dropped, page.readers) == (1, 1)
@@ -231,6 +235,11 @@ def test_a_connection_that_is_not_read_is_broken_off_and_others_go_on():
 
 def len_of_queues(page):
     return [reader.queue.qsize() for audience in page._audiences.values() for reader in audience.readers]
+
+
+def len_of_buffers(page):
+    readers = [reader for audience in page._audiences.values() for reader in audience.readers]
+    return [reader._abort.__self__.get_write_buffer_size() for reader in readers]
 
 
 async def _read_on(answer):
@@ -254,6 +263,52 @@ def test_a_change_is_written_once_for_all_readers_of_a_channel():
             assert got == [got[0]] * len(answers)
             assert got[0][2]["rows"][0]["value"] == 0.6
             assert page.serialised - written == 2
+
+    running(test)
+
+
+@pytest.mark.usefixtures("by_hand")
+def test_who_comes_between_two_ticks_costs_no_serialisation_of_its_own():
+    async def test(page, board, http):
+        async def come(stack, last=""):
+            answer = await stack.enter_async_context(http.get(SALES, headers={"Last-Event-ID": last}))
+            return answer, await event(answer)
+
+        async with contextlib.AsyncExitStack() as stack:
+            put(board, 0.5)
+            _, (_, last, _) = await come(stack)
+            put(board, 0.6)
+            page.tick(1e9)
+            written, answers = page.serialised, []
+            for n in range(3):
+                put(board, n, "team=north")
+                for known, kind in (("", "snapshot"), (last, "changes")):
+                    answer, found = await come(stack, known)
+                    assert found[0] == kind
+                    answers.append(answer)
+            assert page.serialised - written == 2
+            page.tick(2e9)
+            for answer in answers:
+                assert [row["value"] for row in (await event(answer))[2]["rows"]] == [2]
+
+    running(test)
+
+
+@pytest.mark.usefixtures("by_hand")
+def test_who_comes_back_with_one_of_many_ids_gets_everything(monkeypatch):
+    monkeypatch.setattr(page_server, "MAX_FIRSTS", 2)
+
+    async def test(page, board, http):
+        put(board, 0.5)
+        async with http.get(SALES) as answer:
+            _, last, _ = await event(answer)
+            epoch = last.partition("-")[0]
+            put(board, 0.6)
+            kinds = []
+            for n in (0, 1, 0):
+                async with http.get(SALES, headers={"Last-Event-ID": f"{epoch}-{n}"}) as other:
+                    kinds.append((await event(other))[0])
+        assert kinds == ["changes", "snapshot", "changes"]
 
     running(test)
 
