@@ -95,6 +95,7 @@ class Worker:
         )
         async with AsyncExitStack() as stack:
             s = self.settings
+            page, feed = self._page() if self.stage == "kpis" else (None, None)
             server = MetricsServer(
                 host=s.host,
                 port=s.port,
@@ -102,10 +103,12 @@ class Worker:
                 live=lambda: _live(host, meter),
                 ready=lambda: _ready(host, meter),
                 access=Access(s.secret("http_token"), s.http_user, s.secret("http_password")),
-                page=self._page(stack) if self.stage == "kpis" else None,
+                page=page,
             )
             await server.start()
             stack.push_async_callback(server.stop)
+            if feed is not None:
+                stack.push_async_callback(feed.stop)  # before the server, which waits for pages that wait for it
             host.start()
             stack.push_async_callback(host.stop)  # also where Faust does not get as far as the second one below
             follower = ReferenceFollower(
@@ -166,12 +169,11 @@ class Worker:
         if self.stage == "kpis":
             self.exposition.set_roster([RepInfo(*member) for member in self.reference.members()])
 
-    def _page(self, stack: AsyncExitStack) -> LivePage:
-        """The live page; it is filled from the first reader on."""
+    def _page(self) -> tuple[LivePage, PageFeed]:
+        """The live page and what fills it, from the first reader on."""
         s = self.settings
         board = Board(self.catalogue, s.currency, s.page_min_people)
         feed = PageFeed(board, reading(self.connection.consumer), lambda: page.close_readers())
-        stack.push_async_callback(feed.stop)
         directions = {name: one.direction for name, one in judgements(s.currency).items()}
         looked_up = (-1, -1)
 
@@ -184,7 +186,7 @@ class Worker:
                 board.set_people(self.reference.members(), self.reference.headcounts(now_ms), stages)
 
         page = LivePage(board, description(board, s.clock, directions), feed.fill, look_up)
-        return page
+        return page, feed
 
     def _faust(self, host: TaskHost, folder: Path) -> Any:
         """The Faust app of the stage: one agent, batch in, pipeline call. Faust wants a folder, and writes nothing."""

@@ -6,6 +6,7 @@ from typing import NamedTuple
 import orjson
 import pytest
 
+from streamproc.bus import page_feed
 from streamproc.bus.page_feed import TOPICS, PageFeed
 from streamproc.kpis.catalogue import catalogue
 from streamproc.outputs.page_board import Board, Channel
@@ -16,6 +17,9 @@ AT = "2026-03-02T10:00:00.000Z"
 class Record(NamedTuple):
     key: bytes
     value: bytes | None
+    topic: str = "kpi.values"
+    partition: int = 0
+    offset: int = 0
 
 
 def value(amount):
@@ -81,7 +85,7 @@ def test_it_is_full_when_all_topics_have_been_read_to_their_ends():
     run(test)
 
 
-def test_after_a_failure_readers_are_sent_away_and_the_next_one_fills_it_anew():
+def test_after_a_failure_readers_are_sent_away_and_one_of_later_fills_it_anew(monkeypatch):
     async def test(feed, board, topics, ended):
         for topic in TOPICS:
             topics.add(topic, [])
@@ -89,6 +93,10 @@ def test_after_a_failure_readers_are_sent_away_and_the_next_one_fills_it_anew():
         topics.add("kpi.alerts", OSError("the broker is away"))
         while not ended:  # noqa: ASYNC110
             await asyncio.sleep(0.01)
+        with pytest.raises(RuntimeError, match="the broker is away; not tried again yet"):
+            await feed.fill()  # else all pages that come back would have everything read anew every 2 s
+        assert len(topics.opened) == len(TOPICS)
+        monkeypatch.setattr(page_feed, "AGAIN_S", 0.0)
         for topic in TOPICS:
             topics.add(topic, [])
         topics.add("kpi.values", [value(0.7)])
@@ -104,5 +112,34 @@ def test_a_failure_before_the_end_is_told_to_who_waits():
         with pytest.raises(OSError, match="the broker is away"):
             await feed.fill()
         assert ended == [True]
+
+    run(test)
+
+
+def test_records_that_cannot_be_used_are_passed_over_and_told_of_once(caplog):
+    async def test(feed, board, topics, ended):
+        odd = [Record(b"win_ratio|90d|", b"{}"), Record(b"\xff", b"{}"), Record(b"win_ratio|90d|", b"no JSON")]
+        topics.add("kpi.values", [value(0.5), *odd], [])
+        topics.add("kpi.alerts", [Record(b"", b'{"id": "a1"}')], [])
+        topics.add("kpi.events", [Record(b"", b'{"type": "of.a.later.version"}'), won("w1")], [])
+        await feed.fill()
+        assert (shown(board), ended) == (([0.5], ["w1"]), [])
+        assert len([one for one in caplog.messages if "passes over" in one]) == 1
+
+    run(test)
+
+
+def test_at_the_end_whoever_waits_is_sent_away_and_nothing_is_read_anew():
+    async def test(feed, board, topics, ended):
+        waiting = asyncio.create_task(feed.fill())
+        while len(topics.opened) < len(TOPICS):  # noqa: ASYNC110
+            await asyncio.sleep(0)
+        await feed.stop()
+        for _ in range(2):
+            with pytest.raises(RuntimeError, match="the worker stops"):
+                await waiting
+            waiting = asyncio.create_task(feed.fill())
+        await asyncio.gather(waiting, return_exceptions=True)
+        assert len(topics.opened) == len(TOPICS)
 
     run(test)
