@@ -15,7 +15,7 @@ from page.figures import Figures, figures, fill
 
 from streamproc.kpis.catalogue import catalogue
 from streamproc.kpis.catalogue.judgement import judgements
-from streamproc.outputs.http import MetricsServer
+from streamproc.outputs.http import EVERYBODY, Access, MetricsServer
 from streamproc.outputs.page_board import Board, description
 from streamproc.outputs.page_server import LivePage
 from streamproc.outputs.prometheus import KpiExposition
@@ -27,10 +27,11 @@ WAIT_S = 30
 class Server:
     """The HTTP server of a kpis worker with figures in it, in a thread of its own; no Kafka."""
 
-    def __init__(self, found: Figures, min_people: int = 0) -> None:
+    def __init__(self, found: Figures, min_people: int = 0, access: Access = EVERYBODY) -> None:
         self.loop = asyncio.new_event_loop()
         self.thread = threading.Thread(target=self.loop.run_forever)
         self.thread.start()
+        self.access = access
         self.board = Board(catalogue(), min_people=min_people)
         self.exposition = KpiExposition(catalogue())
         self.exposition.apply(found.values)
@@ -50,7 +51,9 @@ class Server:
         return done.result(WAIT_S)
 
     def _new(self, port: int) -> MetricsServer:
-        return MetricsServer(port=port, metrics=self.exposition.render, live=_well, ready=_well, page=self.page)
+        return MetricsServer(
+            port=port, metrics=self.exposition.render, live=_well, ready=_well, page=self.page, access=self.access
+        )
 
     def again(self) -> None:
         """Listen again, at the same address."""
@@ -83,8 +86,17 @@ def found() -> Figures:
     return figures(int(time.time() * 1000) // MINUTE_MS * MINUTE_MS)
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def server(found: Figures) -> Iterator[Server]:
+    """A server for tests that only look."""
+    one = Server(found)
+    yield one
+    one.end()
+
+
+@pytest.fixture
+def own_server(found: Figures) -> Iterator[Server]:
+    """A server for a test that changes what it shows."""
     one = Server(found)
     yield one
     one.end()
@@ -92,8 +104,8 @@ def server(found: Figures) -> Iterator[Server]:
 
 @pytest.fixture
 def discreet(found: Figures) -> Iterator[Server]:
-    """A server that withholds groups of fewer than two people."""
-    one = Server(found, min_people=2)
+    """A server that withholds groups of fewer than two people, and asks for credentials."""
+    one = Server(found, min_people=2, access=Access(user="ann", password="secret"))
     yield one
     one.end()
 

@@ -96,8 +96,8 @@ def clock(board: Board, at_ms: int) -> None:
     board.take_value(*clock_record(0, at_ms))
 
 
-def won(board: Board, at_ms: int, id: str = "w1", rep: str = "rep-001", amount: float = 48_000.0) -> None:
-    found = Won("test", id, "deal-1", rep, "dach-1", "dach", amount, "EUR", at_ms)
+def won(board: Board, at_ms: int, currency: str | None = "EUR") -> None:
+    found = Won("test", "w1", "deal-1", "rep-001", "dach-1", "dach", 48_000.0, currency, at_ms)
     board.take_event(won_record(found)[1])
 
 

@@ -4,6 +4,9 @@ const SILENT_MS = 4500; // the server says something every 2 s
 const LATE_MS = 90_000; // values move once a minute at least
 const AGAIN_MS = 2000;
 
+// An address beside the page's; without user and password, which browsers refuse to ask with.
+export const here = (path) => new URL(path, location.origin + location.pathname);
+
 export class Feed {
   constructor(onMessage, onState) {
     this.onMessage = onMessage;
@@ -29,7 +32,7 @@ export class Feed {
     clearTimeout(this.timer);
     this.triedAt = Date.now();
     const query = this.query;
-    const source = new EventSource(`events?${query}${this.lastId ? `&last=${this.lastId}` : ""}`);
+    const source = new EventSource(here(`events?${query}${this.lastId ? `&last=${this.lastId}` : ""}`));
     this.source = source;
     for (const kind of ["snapshot", "changes"]) {
       source.addEventListener(kind, (event) => {

@@ -1,6 +1,6 @@
 // The live page: what is looked at is in the address, what is shown comes from the server.
 
-import { Feed } from "./feed.mjs";
+import { Feed, here } from "./feed.mjs";
 import { alerts, funnel, h, leaders, party, stages, tile } from "./parts.mjs";
 import { Store } from "./store.mjs";
 import { Texts } from "./texts.mjs";
@@ -110,7 +110,8 @@ function drawStatus() {
   document.documentElement.classList.toggle("stale", why !== "");
   const asOf = store.asOf ? [`${words.asOf} `, h("time", { datetime: store.asOf }, texts.time(store.asOf))] : [];
   const mood = why ? h("strong", { class: "mood old" }, `${words.stale}: ${words[why]}`) : h("span", { class: "mood" }, about.clock === "wall" ? words.fresh : words.events);
-  put("status", [...asOf, " ", mood, store.notShown ? ` ${words.notShown}` : ""]);
+  put("as-of", asOf);
+  put("mood", [mood, store.notShown ? ` ${words.notShown}` : ""]); // apart, or screen readers would read out each second
 }
 
 function drawPickers(now) {
@@ -173,7 +174,7 @@ addEventListener("popstate", draw);
 byId("choose").open = matchMedia("(min-width: 40rem)").matches; // on a phone the figures come first
 
 async function start() {
-  const answer = await fetch("catalogue.json");
+  const answer = await fetch(here("catalogue.json"));
   about = await answer.json();
   kpis = about.kpis;
   draw();

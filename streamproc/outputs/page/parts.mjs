@@ -170,13 +170,13 @@ export function alerts(context) {
 
 // What is celebrated: a won deal, or a target that was reached.
 export function party(context, news) {
-  const { texts, store } = context;
+  const { texts, store, kpis, about } = context;
   const names = news.groups.map((group) => store.name(group, texts.words.company)).join(", ");
   const star = s("svg", { viewBox: "0 0 16 16", class: "star", "aria-hidden": "true" }, s("path", { d: "M8 1l2.2 4.7 5 .7-3.6 3.6.9 5.1L8 12.6 3.5 15.1l.9-5.1L.8 6.4l5-.7z" }));
   const head = news.type === "deal.won" ? texts.words.won : texts.words.reached;
   const what =
     news.type === "deal.won"
-      ? news.amount === undefined ? "" : texts.money(news.amount, news.currency ?? "EUR")
+      ? news.amount === undefined ? "" : texts.money(news.amount, news.currency ?? kpis[about.by_stage].unit)
       : `${texts.pick(news, "title")}, ${texts.window(news.window)}: ${texts.amount(news.target, news.unit)}`;
   return h("div", { class: "news", "data-id": news.id }, star, h("p", {}, h("strong", {}, head), what ? ` ${what}` : "", names ? h("span", {}, names) : ""));
 }

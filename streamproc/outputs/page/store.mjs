@@ -25,6 +25,8 @@ export class Store {
 
   // Take in a message; gives the celebrations in it that are news to this page.
   take(kind, message) {
+    const wasFull = this.isFull;
+    const known = new Set(this.news.map((one) => one.id));
     if (kind === "snapshot") this.clear();
     this.asOf = message.as_of ?? this.asOf;
     this.notShown = message.not_shown ?? this.notShown;
@@ -32,13 +34,15 @@ export class Store {
     this.stages = message.stages ?? this.stages;
     for (const one of message.sparks ?? []) this.sparks.set(keyOf(one.kpi, one.window, one.group), one.points);
     for (const row of message.rows ?? []) this.put(row);
-    for (const [kpi, group, window] of message.gone ?? []) this.rows.delete(keyOf(kpi, window, group));
+    for (const [kpi, group, window] of message.gone ?? []) {
+      this.rows.delete(keyOf(kpi, window, group));
+      this.sparks.delete(keyOf(kpi, window, group));
+    }
     this.alerts = merged(this.alerts, message.alerts, "as_of").kept;
     const { kept, added } = merged(this.news, message.news, "time");
     this.news = kept;
-    const isNews = kind === "changes" && this.isFull;
     this.isFull = true;
-    return isNews ? added : [];
+    return wasFull ? added.filter((one) => !known.has(one.id)) : []; // also what came between two views
   }
 
   put(row) {
