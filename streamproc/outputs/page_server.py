@@ -42,6 +42,14 @@ HEADERS = {
 }
 
 
+STREAM_HEADERS = {
+    **HEADERS,
+    "Content-Type": "text/event-stream",
+    "Cache-Control": "no-store",
+    "X-Accel-Buffering": "no",  # or nginx would keep events until it has many
+}
+
+
 class Reader:
     """One open page. `abort` breaks its connection, also in the middle of a message."""
 
@@ -167,16 +175,14 @@ class LivePage:
 
     async def _get_events(self, request: web.Request) -> web.StreamResponse:
         channel = self._channel(request)
-        if self.readers >= MAX_READERS:
-            raise web.HTTPServiceUnavailable(text=f"{MAX_READERS} pages are open already; close some\n")
         try:
             await self._fill()
         except Exception as error:  # the feed has told the log why
             raise web.HTTPServiceUnavailable(text="the topics cannot be read; see the worker's log\n") from error
+        if self.readers >= MAX_READERS:
+            raise web.HTTPServiceUnavailable(text=f"{MAX_READERS} pages are open already; close some\n")
         self._look_up()
-        response = web.StreamResponse(
-            headers={**HEADERS, "Content-Type": "text/event-stream", "Cache-Control": "no-store"}
-        )
+        response = web.StreamResponse(headers=STREAM_HEADERS)
         await response.prepare(request)
         transport = request.transport
         reader = Reader(transport.abort if transport else lambda: None)

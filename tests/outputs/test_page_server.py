@@ -146,6 +146,7 @@ def test_everything_first_then_changes_then_what_was_missed():
         put(board, 0.5)
         async with http.get(SALES) as answer:
             assert answer.headers["Content-Type"] == "text/event-stream"
+            assert answer.headers["X-Accel-Buffering"] == "no"
             kind, _, data = await event(answer)
             assert (kind, [row["value"] for row in data["rows"]]) == ("snapshot", [0.5])
             put(board, 0.6)
@@ -190,6 +191,26 @@ def test_nobody_gets_anything_before_the_board_is_full():
         answer.close()
 
     running(test, fill=full.wait)
+
+
+def test_there_are_so_many_readers_also_of_those_who_waited_together(monkeypatch):
+    monkeypatch.setattr(page_server, "MAX_READERS", 2)
+    full, waiting = asyncio.Event(), []
+
+    async def fill():
+        waiting.append(True)
+        await full.wait()
+
+    async def test(page, board, http):
+        requests = [asyncio.create_task(http.get(SALES).__aenter__()) for _ in range(3)]
+        await until(lambda: len(waiting) == len(requests))
+        full.set()
+        answers = await asyncio.gather(*requests)
+        assert sorted(answer.status for answer in answers) == [200, 200, 503]
+        for answer in answers:
+            answer.close()
+
+    running(test, fill=fill)
 
 
 def test_pages_are_told_to_come_again_while_the_topics_cannot_be_read():

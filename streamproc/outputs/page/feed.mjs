@@ -15,7 +15,7 @@ export class Feed {
     this.heardAt = 0;
     this.serverAhead = 0;
     this.isOpen = false;
-    setInterval(() => this.onState(), 500);
+    setInterval(() => this.onState(), 250); // with SILENT_MS less than 5 s
   }
 
   // Follow a view. Another view's events start anew.
