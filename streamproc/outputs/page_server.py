@@ -158,8 +158,7 @@ class LivePage:
                 self.close_readers()
 
     async def _get_page(self, request: web.Request) -> web.Response:
-        query = request.rel_url.raw_query_string
-        raise web.HTTPPermanentRedirect("/page/" + (f"?{query}" if query else ""))
+        raise web.HTTPPermanentRedirect("/page/" + (f"?{request.query_string}" if request.query_string else ""))
 
     async def _get_file(self, request: web.Request) -> web.Response:
         found = self._files.get(request.match_info["name"] or "index.html")
