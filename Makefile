@@ -5,7 +5,7 @@ ARGS ?=
 HELM := v4.3.1
 COMPOSE_GO := v2.16.2
 
-.PHONY: help install demo test test-faults test-year lint bench bench-core bench-memory bench-recovery bench-rebalance soak schemas docs generate dashboards-docs stack check-deploy drill build constraints clean
+.PHONY: help install demo test test-faults test-year lint bench bench-core bench-memory bench-recovery bench-rebalance soak schemas docs generate dashboards-docs page-images stack check-deploy drill build constraints clean
 
 help:
 	@printf '%s\n' \
@@ -25,6 +25,7 @@ help:
 	  'make docs         write what docs/kpis.md says about each KPI' \
 	  'make generate     write rules, their tests, runbooks and dashboards from the catalogue' \
 	  'make dashboards-docs  ask a real Prometheus for every panel, and write what docs/dashboards.md says of it' \
+	  'make page-images  pictures of the live page into docs/images' \
 	  'make stack        everything with a real Prometheus and Alertmanager: a breach, its alerts, their end (some minutes)' \
 	  'make check-deploy everything in deploy/, compose file and image, as far as it can be tried without Docker and Kubernetes' \
 	  'make drill        lose workers, state and cluster, and see all values come back (some minutes)' \
@@ -85,6 +86,10 @@ generate: .venv/.installed-dev
 # It needs Debian's package prometheus.
 dashboards-docs: .venv/.installed-dev
 	@$(BIN)/python tests/generate/write_dashboards_page.py
+
+# It needs Debian's package chromium.
+page-images: .venv/.installed-dev
+	STREAMPROC_IMAGES=docs/images $(BIN)/pytest tests/page -k pictures
 
 # It needs Debian's packages prometheus and prometheus-alertmanager.
 stack: .venv/.installed-dev

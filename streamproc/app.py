@@ -26,6 +26,7 @@ from streamproc.bus.handover import NOTHING_TOLD, HandoverError, told
 from streamproc.bus.host import Inputs, TaskHost
 from streamproc.bus.lag import ANSWER_S, STALLED_S, LagMeter
 from streamproc.bus.offsets import OffsetsLost
+from streamproc.bus.page_feed import PageFeed, reading
 from streamproc.bus.stages import FactsTask, KpisTask
 from streamproc.bus.task import Connection
 from streamproc.bus.task import Stage as TaskStage
@@ -40,10 +41,12 @@ from streamproc.kpis.kpi import Catalogue
 from streamproc.kpis.limits import TargetCheck
 from streamproc.outputs.http import Access, MetricsServer
 from streamproc.outputs.own_metrics import OwnMetrics
+from streamproc.outputs.page_board import Board, description
+from streamproc.outputs.page_server import LivePage
 from streamproc.outputs.prometheus import KpiExposition, RepInfo
 from streamproc.pipeline import FactsStage, KpisStage
 from streamproc.settings import Settings, Stage
-from streamproc.windows.calendar import Calendar
+from streamproc.windows.calendar import MINUTE_MS, Calendar
 
 log = logging.getLogger(__name__)
 
@@ -92,6 +95,7 @@ class Worker:
         )
         async with AsyncExitStack() as stack:
             s = self.settings
+            page, feed = self._page() if self.stage == "kpis" else (None, None)
             server = MetricsServer(
                 host=s.host,
                 port=s.port,
@@ -99,9 +103,12 @@ class Worker:
                 live=lambda: _live(host, meter),
                 ready=lambda: _ready(host, meter),
                 access=Access(s.secret("http_token"), s.http_user, s.secret("http_password")),
+                page=page,
             )
             await server.start()
             stack.push_async_callback(server.stop)
+            if feed is not None:
+                stack.push_async_callback(feed.stop)  # before the server, which waits for pages that wait for it
             host.start()
             stack.push_async_callback(host.stop)  # also where Faust does not get as far as the second one below
             follower = ReferenceFollower(
@@ -161,6 +168,25 @@ class Worker:
     def _on_reference(self) -> None:
         if self.stage == "kpis":
             self.exposition.set_roster([RepInfo(*member) for member in self.reference.members()])
+
+    def _page(self) -> tuple[LivePage, PageFeed]:
+        """The live page and what fills it, from the first reader on."""
+        s = self.settings
+        board = Board(self.catalogue, s.currency, s.page_min_people)
+        feed = PageFeed(board, reading(self.connection.consumer), lambda: page.close_readers())
+        directions = {name: one.direction for name, one in judgements(s.currency).items()}
+        looked_up = (-1, -1)
+
+        def look_up() -> None:  # once a minute, and when reference data came
+            nonlocal looked_up
+            now_ms = int(time.time() * 1000)
+            if (now := (self.reference.version, now_ms // MINUTE_MS)) != looked_up:
+                looked_up = now
+                stages = [name for names in self.reference.open_stages().values() for name in names]
+                board.set_people(self.reference.members(), self.reference.headcounts(now_ms), stages)
+
+        page = LivePage(board, description(board, s.clock, directions), feed.fill, look_up)
+        return page, feed
 
     def _faust(self, host: TaskHost, folder: Path) -> Any:
         """The Faust app of the stage: one agent, batch in, pipeline call. Faust wants a folder, and writes nothing."""

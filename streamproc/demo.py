@@ -49,6 +49,7 @@ TARGETS = (
     {"kpi": "deals_won", "period": "month", "value": 60},
     {"kpi": "revenue_eur", "period": "month", "value": 1_500_000},
     *({"kpi": "revenue_eur", "group": {"team": team}, "period": "month", "value": 250_000} for team in TEAMS),
+    {"kpi": "revenue_eur", "period": "quarter", "value": 3_000_000},
     {"kpi": "pipeline_value_eur", "value": 3_000_000},
 )
 THRESHOLDS = (
@@ -130,7 +131,8 @@ class _Demo:
         with console.status(f"Sending {HISTORY_DAYS} days of history"):
             await self._send(organisation, publisher, wall, HISTORY_RATE, int(time.time() * 1000))
         port = self.settings.port
-        console.print(f"Metrics at http://{self.settings.host}:{port}/metrics; Ctrl-C ends the demo")
+        address = f"http://{self.settings.host}:{port}"
+        console.print(f"Live page at {address}/page/, metrics at {address}/metrics; Ctrl-C ends the demo")
         began, history = time.monotonic(), wall.sent
         deadline = None if self.plan.duration_s is None else time.monotonic() + self.plan.duration_s
         with Live(console=console, refresh_per_second=2, transient=True) as live:

@@ -56,6 +56,7 @@ class Settings(BaseSettings):
     http_token: SecretStr | None = Field(None, min_length=1, description="secret: bearer token that /metrics asks for")
     http_user: str = Field("", description="user that /metrics asks for (basic authentication)")
     http_password: SecretStr | None = Field(None, min_length=1, description="secret: its password")
+    page_min_people: int = Field(0, ge=0, description="groups of fewer people are withheld on the live page; 0: none")
     kpis_file: str = Field("", description="YAML file of people's own KPIs, beside the built-in ones")
     clock: Literal["wall", "event"] = Field("wall", description="evaluation clock: wall (live) or event (replay)")
     currency: str = Field("EUR", pattern="^[A-Z]{3}$", description="reporting currency")

@@ -71,11 +71,19 @@ async def _delete_all_topics(bootstrap: str) -> None:
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeScheduling:
     """Tests that need Kafka run in one process, hence with one broker, beside all others; first, since they take long.
 
+    Those of the live page, which come second, are together too: they have a browser and figures that take long to make.
+
     Marks of xdist_group would say the same, but xdist 3.8 does not see them with pytest 9.
     """
     scheduling = LoadScopeScheduling(config, log)
-    scheduling._split_scope = lambda nodeid: "kafka" if nodeid.startswith(KAFKA) else nodeid  # type: ignore[method-assign]
+    scheduling._split_scope = _together  # type: ignore[method-assign]
     return scheduling
+
+
+def _together(nodeid: str) -> str:
+    if nodeid.startswith(KAFKA):
+        return "kafka"
+    return "page" if nodeid.startswith("tests/page/") else nodeid
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

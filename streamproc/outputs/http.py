@@ -1,4 +1,4 @@
-"""The worker's own HTTP server: `/metrics`, `/live`, `/ready`.
+"""The worker's own HTTP server: `/metrics`, `/live`, `/ready`, and what others add to it (the live page).
 
 `/metrics` is rendered and compressed in a worker thread, so that a scrape never holds up the event loop.
 With credentials set, all but `/live` and `/ready` asks for them; those two, which Kubernetes asks, then say no details.
@@ -15,7 +15,7 @@ import ipaddress
 import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 from aiohttp import web
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
@@ -28,6 +28,7 @@ log = logging.getLogger(__name__)
 
 _OPEN = ("/live", "/ready")
 _INDEX = "/metrics  metrics of the KPIs and of this worker\n/live     is the process alive\n/ready    is it serving\n"
+_INDEX_PAGE = "/page/    the KPIs for people\n"
 _GZIP_LEVEL = 1  # higher levels cost eight times as much for a fifth less
 _STOP_TIMEOUT_S = 5
 
@@ -77,6 +78,12 @@ class Access:
 EVERYBODY = Access()
 
 
+class Page(Protocol):
+    """Further paths of the server; they ask for the same credentials."""
+
+    def add_to(self, app: web.Application) -> None: ...
+
+
 class MetricsServer:
     """Serves the metrics page and the health of one worker. Port 0 takes a free port; `port` then says which."""
 
@@ -89,9 +96,11 @@ class MetricsServer:
         ready: Health,
         host: str = "127.0.0.1",
         access: Access = EVERYBODY,
+        page: Page | None = None,
     ) -> None:
         self._address = (host, port)
         self._access = access
+        self._page_of_people = page
         self._render = metrics
         self._live = live
         self._ready = ready
@@ -113,6 +122,8 @@ class MetricsServer:
         app.router.add_get("/metrics", self._get_metrics)
         app.router.add_get("/live", self._get_live)
         app.router.add_get("/ready", self._get_ready)
+        if self._page_of_people is not None:
+            self._page_of_people.add_to(app)
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=_STOP_TIMEOUT_S)
         await runner.setup()
         try:
@@ -143,7 +154,7 @@ class MetricsServer:
         return self._access.admits(request.headers.get("Authorization", ""))
 
     async def _get_index(self, request: web.Request) -> web.Response:
-        return web.Response(text=_INDEX)
+        return web.Response(text=_INDEX + (_INDEX_PAGE if self._page_of_people is not None else ""))
 
     async def _get_live(self, request: web.Request) -> web.Response:
         return _health(self._live, self._admits(request))
