@@ -1,4 +1,4 @@
-"""Memory and lag over a long run: `make soak` or `python tests/bench/soak.py [--minutes 30] [--days 320] [--rate N]`.
+"""Memory and lag over a long run: `make soak` or `python tests/bench/soak.py [--minutes 30] [--days 250] [--rate N]`.
 
 An embedded broker, one worker of each stage, a simulated organisation at half of the rate that the machine manages
 (measured first, or `--rate`). To come past the horizons of what there is much of (ids 7 days, longest rolling window
@@ -40,7 +40,7 @@ APP = "soak"
 PARTITIONS = 4
 DAY_MS = 86_400_000
 START_MS = 1_750_000_000_000
-REPS = 8  # few groups: at 10,000 times the speed of time, each second has the work of three full hours for each group
+REPS = 4  # few groups: at 10,000 times the speed of time, each second has the work of three full hours for each group
 PROBE_EVENTS = 60_000  # to find out what the machine manages
 WARM_DAYS = 120
 GROWTH, LAG_S = 0.05, 20.0
@@ -83,7 +83,7 @@ def resident_mb(pid: int) -> float:
 def sample(cluster: Cluster, began: float, sent: int) -> Sample:
     lag = 0.0
     for name in ("facts", "kpis"):
-        assert cluster.workers[name].poll() is None, f"{name} ended: {cluster.log(name)}"
+        assert cluster.workers[name].poll() is None, f"{name} ended: {cluster.why(name)}"
         page = cluster.get(name, "/metrics")
         lag = max(lag, sum(map(float, re.findall(r"streamproc_consumer_lag_records\{.*\} (\S+)", page))))
     facts, kpis = (resident_mb(cluster.workers[name].pid) for name in ("facts", "kpis"))
@@ -149,7 +149,7 @@ def verdict(samples: list[Sample], speed: float) -> bool:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--minutes", type=float, default=30)
-    parser.add_argument("--days", type=float, default=320)
+    parser.add_argument("--days", type=float, default=250)
     parser.add_argument("--rate", type=float)
     asked = parser.parse_args()
     if asked.days < 2 * WARM_DAYS:

@@ -108,7 +108,7 @@ class Cluster:
         for name, process in list(self.workers.items()):
             if process.poll() is not None:
                 del self.workers[name]
-                self.ends.append(End(name, process.returncode, self._why(name)))
+                self.ends.append(End(name, process.returncode, self.why(name)))
                 if process.returncode not in (0, NEEDS_PERSON):
                     failures = sum(end.name == name for end in self.ends)
                     self._due[name] = time.monotonic() + BACKOFF_S[min(failures, len(BACKOFF_S)) - 1]
@@ -116,7 +116,7 @@ class Cluster:
             if time.monotonic() >= due:
                 self.start(name, self.stages[name])
 
-    def _why(self, name: str) -> str:
+    def why(self, name: str) -> str:
         """The first failure since the worker's latest start."""
         lines = (self.folder / f"{name}.log").read_bytes()[self._began[name] :].decode().splitlines()
         return next((line for line in lines if " failed: " in line), "")
