@@ -18,6 +18,7 @@ from streamproc.bus.embedded import EmbeddedKafka, is_available
 # In CI everything must run, except what needs data that is not part of the repository.
 ALLOWED_CI_SKIP = "shared data"
 KAFKA = ("tests/kafka/", "tests/faults/", "tests/drill/", "tests/cli/test_with_kafka")
+OWN_BROKER = ("tests/kafka/test_embedded", "tests/kafka/test_broker_away")  # needed by nobody else: beside the others
 VISIBLE_TIMEOUT_S = 30.0
 
 
@@ -69,7 +70,7 @@ async def _delete_all_topics(bootstrap: str) -> None:
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeScheduling:
-    """Tests that need Kafka run in one process, hence with one broker, beside all others; first, since they take long.
+    """Tests that share a Kafka run in one process, hence with one broker, beside all others, and first: they take long.
 
     Those of the live page, which come second, are together too: they have a browser and figures that take long to make.
 
@@ -81,7 +82,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeSch
 
 
 def _together(nodeid: str) -> str:
-    if nodeid.startswith(KAFKA):
+    if nodeid.startswith(KAFKA) and not nodeid.startswith(OWN_BROKER):
         return "kafka"
     return "page" if nodeid.startswith("tests/page/") else nodeid
 
