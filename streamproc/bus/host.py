@@ -19,7 +19,7 @@ from streamproc.outputs.own_metrics import OwnMetrics
 
 log = logging.getLogger(__name__)
 
-IDLE_S, BUSY_S = 0.1, 0.5  # between checkpoints
+IDLE_S, BUSY_S, MOST_S = 0.1, 0.5, 2.0  # between checkpoints
 BUSY_RECORDS = 2_000  # records since the last checkpoint that count as load
 TICK_S = 1.0
 REVOKE_S = 20.0  # for the last checkpoint before partitions move; the group waits 60 s for us
@@ -233,16 +233,19 @@ class TaskHost:
     async def _run(self) -> None:
         """Checkpoints and ticks until stopped or failed."""
         next_tick = time.monotonic()
+        took_s = 0.0
         while not self.failed.done() and not self._stopping:
-            busy = self._records >= BUSY_RECORDS
-            await asyncio.sleep(BUSY_S if busy else IDLE_S)
-            late = time.monotonic() - self.loop_beat_at - (BUSY_S if busy else IDLE_S)
+            pause_s = pause_after(took_s, self._records)
+            await asyncio.sleep(pause_s)
+            late = time.monotonic() - self.loop_beat_at - pause_s
             self.metrics.event_loop_lag_seconds.observe(max(0.0, late))
             self._records = 0
             if time.monotonic() >= next_tick:
                 next_tick = time.monotonic() + TICK_S
                 self._tick(int(time.time() * 1000))
+            began = time.monotonic()
             await self._checkpoint_all()
+            took_s = time.monotonic() - began
             self._tell_progress()
             self.loop_beat_at = time.monotonic()
 
@@ -290,3 +293,12 @@ class TaskHost:
             log.error("%s: %s failed: %s: %s", self.connection.group, where, type(error).__name__, error)
             self.failed.set_result(error)
             self._room.set()
+
+
+def pause_after(took_s: float, records: int) -> float:
+    """How long to wait after a checkpoint that took so long, since which so many records came.
+
+    At least as long as it took (up to `MOST_S`): in a backlog, half of the time is for evaluating values that are out
+    of date with the next batch, and no more.
+    """
+    return max(BUSY_S if records >= BUSY_RECORDS else IDLE_S, min(took_s, MOST_S))

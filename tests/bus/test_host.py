@@ -166,6 +166,14 @@ def test_too_much_uncommitted_input_waits_for_a_checkpoint(monkeypatch: pytest.M
     run(check)
 
 
+@pytest.mark.parametrize(
+    ("took_s", "records", "expected"),
+    [(0.0, 0, 0.1), (0.02, 1_999, 0.1), (0.02, 2_000, 0.5), (0.3, 0, 0.3), (0.9, 5_000, 0.9), (30.0, 5_000, 2.0)],
+)
+def test_at_most_half_of_the_time_goes_into_checkpoints(took_s: float, records: int, expected: float) -> None:
+    assert module.pause_after(took_s, records) == expected
+
+
 def test_reading_waits_for_a_checkpoint_that_takes_long(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "PRESSING_S", 0)
 
