@@ -205,8 +205,12 @@ def subject_error(event: Event) -> str | None:
     if event.partitionkey is not None and event.partitionkey != event.subject:
         return "`$.partitionkey`: expected the value of `subject`"
     family, *fields = _SUBJECTS[event.type]
-    expected = "/".join([family, *(getattr(event.data, field) for field in fields)])
-    if not family or (fields and event.subject == expected):
+    if not family:
+        return None
+    expected = f"{family}/{getattr(event.data, fields[0])}" if fields else family
+    for field in fields[1:]:
+        expected += f"/{getattr(event.data, field)}"
+    if fields and event.subject == expected:
         return None
     if not fields and event.subject.startswith(f"{family}/") and len(event.subject) > len(family) + 1:
         return None

@@ -19,7 +19,7 @@ from streamproc.events import Event
 from streamproc.facts.activity import event_facts
 from streamproc.facts.derived import Derived, derive
 from streamproc.facts.entities import Entities
-from streamproc.facts.fact import Fact
+from streamproc.facts.fact import FACTS, Fact
 from streamproc.facts.quality import Quality
 from streamproc.facts.records import record_facts
 from streamproc.facts.reference import Reference
@@ -146,11 +146,11 @@ class FactsStage:
         self.lateness_ms = 0
         if records:
             self.limit.taken(records[0].topic, len(records))
-        found = [(record, event) for record in records if (event := self._accepted(record, now_ms)) is not None]
-        is_new = self.seen.add(Arrived(event.source, event.id, record.timestamp) for record, event in found)
-        for (record, event), new in zip(found, is_new, strict=True):
+        found = [taken for record in records if (taken := self._accepted(record, now_ms)) is not None]
+        is_new = self.seen.add(Arrived(event.source, event.id, record.timestamp) for record, event, _ in found)
+        for (record, event, time_ms), new in zip(found, is_new, strict=True):
             if new:
-                self._on_event(event, record)
+                self._on_event(event, time_ms, record)
                 if now_ms is not None and (news := won(event, self.reference, now_ms)) is not None:
                     self._won.append(news)
             else:
@@ -204,28 +204,28 @@ class FactsStage:
         if CLOCK in state:
             self.max_event_ms = self._clocked = _unpack(state[CLOCK])
 
-    def _accepted(self, record: Record, now_ms: int | None) -> Event | None:
-        """The event of a record; None, and rejected, where it cannot be taken."""
+    def _accepted(self, record: Record, now_ms: int | None) -> tuple[Record, Event, int] | None:
+        """A record, its event and when it happened; None, and rejected, where it cannot be taken."""
         event = decode(record.value)
         if isinstance(event, Rejection):
             self._reject(record, event)
             return None
         self._arrival_ms = max(self._arrival_ms, record.timestamp)
-        wrong = self.refuse(event, event.time_ms, now_ms)
+        time_ms = event.time_ms
+        wrong = self.refuse(event, time_ms, now_ms)
         if wrong is not None:
             self._reject(record, wrong)
             return None
-        return event
+        return record, event, time_ms
 
-    def _on_event(self, event: Event, record: Record) -> None:
-        time_ms = event.time_ms
+    def _on_event(self, event: Event, time_ms: int, record: Record) -> None:
         self._counts["event", record.topic, event.type] += 1
         self.lateness_ms = max(self.lateness_ms, record.timestamp - time_ms)
         self.max_event_ms = max(self.max_event_ms, time_ms)
         if self._oldest is None or record.timestamp < self._oldest.arrival_ms:
             self._oldest = Arrival(record.timestamp, time_ms)
         self.quality.taken(event, time_ms, record.timestamp, self.reference)
-        for fact in (*event_facts(event, time_ms, self.reference), *record_facts(event, time_ms, self.reference)):
+        for fact in event_facts(event, time_ms, self.reference) or record_facts(event, time_ms, self.reference):
             self.quality.emitted(fact, 1, event.source, event.type)
             self._emit(fact, 1)
         if record.offset >= self.derived_until.get(record.topic, 0) and (derived := derive(event)) is not None:
@@ -270,11 +270,10 @@ class FactsStage:
         self._rejected.append(Rejected(record.value, record.key, [(k, v.encode()) for k, v in headers.items()]))
 
     def _emit(self, fact: Fact, times: int) -> None:
-        if fact.name.startswith("anomaly/"):
-            if times > 0:
-                self._counts["anomaly", fact.name[8:]] += times
-            return
-        self.sums.add(fact, times)
+        if fact.name in FACTS:
+            self.sums.add(fact, times)
+        elif times > 0:
+            self._counts["anomaly", fact.name.removeprefix("anomaly/")] += times
 
 
 @dataclass

@@ -8,7 +8,7 @@ from msgspec import Struct
 
 from streamproc.event_data import CallLogged, Meeting, ResearchLogged
 from streamproc.events import Event
-from streamproc.facts.dims import Roster, merge, pack, resolve
+from streamproc.facts.dims import Roster, merge, pack, packed, resolve
 from streamproc.facts.fact import Fact, hash64
 from streamproc.facts.reference import rounded
 
@@ -33,7 +33,7 @@ def event_facts(event: Event, time_ms: int, roster: Roster) -> list[Fact]:
     data = event.data
     if event.type not in _TOUCHING and not isinstance(data, ResearchLogged):
         return []
-    dims = pack(resolve(data, time_ms, roster, channel_of(event)))
+    dims = packed(data, time_ms, roster, channel_of(event))
     if isinstance(data, ResearchLogged):
         spent_ms = rounded(Decimal(repr(data.duration_s)), Decimal(1000))
         return [Fact("research", time_ms, spent_ms, dims), Fact("research_logged", time_ms, 1, dims)]

@@ -28,7 +28,7 @@ from msgspec import Struct
 from streamproc.event_data import Order as OrderData
 from streamproc.event_data import Subscription as SubscriptionData
 from streamproc.events import Event
-from streamproc.facts.dims import merge, pack, resolve
+from streamproc.facts.dims import merge, pack, packed, resolve
 from streamproc.facts.fact import Dims, Fact
 from streamproc.facts.reference import Lookups, Reference
 
@@ -94,7 +94,7 @@ class Customer(Struct, array_like=True, tag="c"):
     def apply(self, event: Event, time_ms: int, reference: Reference) -> None:
         data = event.data
         if event.type == "customer.won":
-            found = (time_ms, event.source, event.id, pack(resolve(data, time_ms, reference)))
+            found = (time_ms, event.source, event.id, packed(data, time_ms, reference))
             self.won = found if self.won is None else min(self.won, found)
         elif event.type == "order.placed":
             self._place(event, data, time_ms, reference)
@@ -121,7 +121,7 @@ class Customer(Struct, array_like=True, tag="c"):
         def money(amount: float | None) -> int:
             return (look.money(amount, data.currency, time_ms) or 0) if amount is not None else 0
 
-        dims = pack(resolve(data, time_ms, reference))
+        dims = packed(data, time_ms, reference)
         found = Order(time_ms, event.source, event.id, data.order, dims, money(data.amount), money(data.direct_cost))
         known = next((order for order in self.orders if order.order == found.order), None)
         if known is not None and known.key <= found.key:

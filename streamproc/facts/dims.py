@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from operator import attrgetter
 from typing import Protocol
 
 from streamproc.event_data import Dims as Data
 from streamproc.facts.fact import DIMENSIONS, Dims
 
 _OWN = DIMENSIONS[:-2]  # stages are not in the data; they come from the lives of deals and leads
-_INDEX = {name: index for index, name in enumerate(DIMENSIONS)}
+_REP, _TEAM, _REGION, _CHANNEL = map(_OWN.index, ("rep", "team", "region", "channel"))
+_values = attrgetter(*_OWN)
 
 
 class Roster(Protocol):
@@ -17,17 +19,18 @@ class Roster(Protocol):
 
 def resolve(data: Data, time_ms: int, roster: Roster, channel: str | None = None) -> dict[str, str]:
     """Dimensions of one event. `channel`: the one its type implies where the data names none."""
-    found = {name: value for name in _OWN if (value := getattr(data, name)) is not None}
-    rep, team = found.get("rep"), found.get("team")
-    if (rep or team) and not (team and "region" in found):
+    return dict(packed(data, time_ms, roster, channel))
+
+
+def packed(data: Data, time_ms: int, roster: Roster, channel: str | None = None) -> Dims:
+    """Dimensions of one event (`resolve`) as facts carry them."""
+    values = list(_values(data))
+    rep, team, region = values[_REP], values[_TEAM], values[_REGION]
+    if (rep or team) and not (team and region):
         their_team, their_region = roster.roster(rep, team, time_ms)
-        if their_team and not team:
-            found["team"] = their_team
-        if their_region and "region" not in found:
-            found["region"] = their_region
-    if channel and "channel" not in found:
-        found["channel"] = channel
-    return found
+        team, region = team or their_team, region or their_region
+    values[_TEAM], values[_REGION], values[_CHANNEL] = team, region, values[_CHANNEL] or channel
+    return tuple([pair for pair in zip(_OWN, values, strict=True) if pair[1]])
 
 
 def merge(base: dict[str, str], own: dict[str, str]) -> dict[str, str]:
@@ -39,4 +42,4 @@ def merge(base: dict[str, str], own: dict[str, str]) -> dict[str, str]:
 
 def pack(dims: dict[str, str]) -> Dims:
     """Dimensions in their fixed order, as facts carry them."""
-    return tuple(sorted(dims.items(), key=lambda item: _INDEX[item[0]]))
+    return tuple([(name, dims[name]) for name in DIMENSIONS if name in dims])

@@ -10,11 +10,15 @@ from __future__ import annotations
 from msgspec import Struct
 
 from streamproc.event_data import EmailClicked, EmailOpened
-from streamproc.events import Event
-from streamproc.facts.dims import Roster, pack, resolve
+from streamproc.events import EVENTS, Event
+from streamproc.facts.dims import Roster, packed
 from streamproc.facts.fact import Dims, Fact
 
 ENGAGEMENT_MS = 90 * 86_400_000  # opens, clicks and replies later than this after sending are ignored
+
+_KIND = {name: name.partition(".")[2] for name in EVENTS}
+_LATER = frozenset(("bounced", "rejected", "opened", "clicked", "replied"))
+_BY_MACHINES = (EmailOpened, EmailClicked)
 
 # kind of engagement → name of its fact; messages can only be answered
 _ENGAGED = {
@@ -46,7 +50,7 @@ class Outreach(Struct, array_like=True, tag="o", gc=False):
     machine_clicked: int | None = None
 
     def apply(self, event: Event, time_ms: int, roster: Roster) -> None:
-        kind = event.type.partition(".")[2]
+        kind = _KIND[event.type]
         if kind == "sent":
             before = self.sent_ms is not None and (self.sent_ms, self.source, self.id) <= (
                 time_ms,
@@ -56,11 +60,11 @@ class Outreach(Struct, array_like=True, tag="o", gc=False):
             if not before:
                 channel = "email" if self.family == "email" else None
                 self.sent_ms, self.source, self.id = time_ms, event.source, event.id
-                self.dims = pack(resolve(event.data, time_ms, roster, channel))
+                self.dims = packed(event.data, time_ms, roster, channel)
             return
-        if kind not in _KINDS:
+        if kind not in _LATER:
             return
-        if isinstance(event.data, EmailOpened | EmailClicked) and event.data.machine:
+        if isinstance(event.data, _BY_MACHINES) and event.data.machine:
             kind = f"machine_{kind}"
         earliest = getattr(self, kind)
         if earliest is None or time_ms < earliest:
@@ -99,6 +103,3 @@ class Outreach(Struct, array_like=True, tag="o", gc=False):
     def orphan(self) -> bool:
         """Whether something happened to a mail whose sending never came."""
         return self.sent_ms is None
-
-
-_KINDS = frozenset(("bounced", "rejected", "opened", "clicked", "replied"))

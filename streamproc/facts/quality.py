@@ -15,7 +15,7 @@ from msgspec.json import Decoder
 from streamproc.event_data import Dims
 from streamproc.events import EVENTS, Event
 from streamproc.facts.dims import Roster
-from streamproc.facts.fact import Fact
+from streamproc.facts.fact import FACTS, Fact
 
 LATE_MS = 86_400_000  # an event that arrives longer than this after it happened is late
 MAX_SOURCES = 50
@@ -82,7 +82,7 @@ class Quality:
 
     def emitted(self, fact: Fact, times: int, source: str, type_: str) -> None:
         """A fact was emitted because of an event of this source and type; anomalies are counted."""
-        if times > 0 and fact.name.startswith("anomaly/"):
+        if times > 0 and fact.name not in FACTS:
             self._counts["anomalies", *origin(source, type_), fact.name[8:]] += times
 
     def orphans(self, origins: Iterable[Origin | None]) -> None:

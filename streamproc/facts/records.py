@@ -6,20 +6,21 @@ from fractions import Fraction
 
 from streamproc.event_data import CostRecorded, SurveyAnswered, Web
 from streamproc.events import Event
-from streamproc.facts.dims import pack, resolve
+from streamproc.facts.dims import packed
 from streamproc.facts.fact import Dims, Fact
 from streamproc.facts.reference import Lookups, Reference
 
 POINTS = 10_000  # satisfaction is kept in 1/10,000 points
+_RECORDS = (CostRecorded, SurveyAnswered, Web)
 _WEB = {"web.visited": "web_visit", "web.impression": "web_impression", "web.clicked": "web_click"}
 
 
 def record_facts(event: Event, time_ms: int, reference: Reference) -> list[Fact]:
     """Facts of a cost, an answer to a survey or web traffic; none of other events."""
     data = event.data
-    if not isinstance(data, CostRecorded | SurveyAnswered | Web):
+    if not isinstance(data, _RECORDS):
         return []
-    dims = pack(resolve(data, time_ms, reference))
+    dims = packed(data, time_ms, reference)
     if isinstance(data, CostRecorded):
         amount = Lookups(reference, {}).money(data.amount, data.currency, time_ms) or 0  # refused without a rate
         kind = f"cost_{data.kind or 'other'}"

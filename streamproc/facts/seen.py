@@ -57,7 +57,9 @@ class Seen:
         new = []
         known = self._in_runs(hashes).tolist()
         for one, value, is_known in zip(found, hashes.tolist(), known, strict=True):
-            is_new = not is_known and not any(value in ids for ids in self._loose.values())
+            is_new = not is_known
+            for ids in self._loose.values():
+                is_new = is_new and value not in ids
             if is_new:
                 day = one.arrival_ms // DAY_MS
                 self._loose.setdefault(day, set()).add(value)

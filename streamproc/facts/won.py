@@ -28,8 +28,8 @@ class Won(NamedTuple):
 
 def won(event: Event, reference: Reference, now_ms: int) -> Won | None:
     """What is to be told of an event at a time of the wall clock, if anything."""
-    data, time_ms = event.data, event.time_ms
-    if not isinstance(data, DealWon) or time_ms < now_ms - NEWS_MS:
+    data = event.data
+    if not isinstance(data, DealWon) or (time_ms := event.time_ms) < now_ms - NEWS_MS:
         return None
     dims = resolve(data, time_ms, reference)
     who = dims.get("rep"), dims.get("team"), dims.get("region")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
 import orjson
@@ -54,5 +55,6 @@ def clock_record(partition: int, clock_ms: int) -> tuple[bytes, bytes]:
     return f"{CLOCK_KEY}|{partition}".encode(), orjson.dumps(row)
 
 
+@lru_cache(1_000)  # the values of a cut have their clock and windows in common
 def rfc3339(time_ms: int) -> str:
     return datetime.fromtimestamp(time_ms / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
