@@ -87,7 +87,7 @@ def test_ports_are_those_of_this_machine_only(name: str, compose: dict[str, Any]
 
 def test_ports_differ(compose: dict[str, Any]) -> None:
     ports = [port.split(":")[1] for service in compose["services"].values() for port in service.get("ports", ())]
-    assert len(ports) == 4
+    assert len(ports) == 5
     assert len(set(ports)) == len(ports)
 
 
@@ -141,7 +141,8 @@ def test_order_of_start(compose: dict[str, Any]) -> None:
 def test_workers_can_be_scaled(compose: dict[str, Any]) -> None:
     for stage in ("facts", "kpis"):
         service = compose["services"][stage]
-        assert not {"ports", "container_name", "hostname"} & service.keys()
+        assert not {"container_name", "hostname"} & service.keys()
+        assert all("-" in port.split(":")[1] for port in service.get("ports", ()))  # a range: one for each
         assert "STREAMPROC_INSTANCE" not in service["environment"]
         assert service["read_only"]
 
