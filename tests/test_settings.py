@@ -209,7 +209,7 @@ def test_no_command_shows_a_secret(
 ) -> None:
     """What works without Kafka, starts that fail for a missing certificate or broker, at log level debug."""
     events = tmp_path / "events.ndjson"
-    lines = [["--help"], ["--version"], ["kpis", "list"], ["simulate", "--out", str(events), "--for", "60s"]]
+    lines = [["--help"], ["--version"], ["kpis", "list"], ["simulate", "--out", str(events), "--for", "20s", "--rate", "20"]]
     lines += [["backtest", str(events)]]
     starts = [["worker", "--stage", "facts"], ["worker"], ["topics", "list"], ["topics", "create"], ["values"]]
     starts += [["rejected", "show"], ["replay", str(events)], ["simulate", "--for", "1s"], ["doctor"]]
