@@ -10,8 +10,11 @@ import asyncio
 import multiprocessing
 import sys
 import time
+from itertools import count
 from multiprocessing.connection import Connection
 from pathlib import Path
+
+from msgspec.structs import replace
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
@@ -27,6 +30,7 @@ def serve(pipe: Connection, found: Figures) -> None:
     server = Server(found)
     pipe.send(server.port)
     values = [value for value in found.values if value.group == ""]
+    numbers = count(1)
     while (asked := pipe.recv()) is not None:
         if asked == "memory":
             pages = int(Path("/proc/self/statm").read_text().split()[1])
@@ -34,8 +38,9 @@ def serve(pipe: Connection, found: Figures) -> None:
         else:
 
             def change() -> None:
+                more = next(numbers)
                 for value in values:
-                    put(server.board, value)
+                    put(server.board, replace(value, n=value.n + more))  # what is as it was is told to nobody
                 server.page.tick(time.monotonic() + 3600)
 
             server.do(change)
