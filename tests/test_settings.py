@@ -209,8 +209,8 @@ def test_no_command_shows_a_secret(
 ) -> None:
     """What works without Kafka, starts that fail for a missing certificate or broker, at log level debug."""
     events = tmp_path / "events.ndjson"
-    lines = [["--help"], ["--version"], ["kpis", "list"], ["simulate", "--out", str(events), "--for", "20s", "--rate", "20"]]
-    lines += [["backtest", str(events)]]
+    lines = [["--help"], ["--version"], ["kpis", "list"]]
+    lines += [["simulate", "--out", str(events), "--for", "20s", "--rate", "20"], ["backtest", str(events)]]
     starts = [["worker", "--stage", "facts"], ["worker"], ["topics", "list"], ["topics", "create"], ["values"]]
     starts += [["rejected", "show"], ["replay", str(events)], ["simulate", "--for", "1s"], ["doctor"]]
     starts += [["demo", "--bootstrap-servers", "127.0.0.1:1"]]
