@@ -12,7 +12,7 @@ from streamproc.windows.aggregates import Durations, Hashes, dump
 from streamproc.windows.calendar import MINUTE_MS
 
 _encode = msgspec.msgpack.Encoder().encode
-_PROJECTIONS = 200_000  # remembered projections; forgotten all at once when there are more
+_PROJECTIONS = 10_000  # remembered projections, about 1.5 kB each; forgotten all at once when there are more
 
 
 class Sums:
