@@ -48,7 +48,7 @@ def main(events: int) -> None:
         (some[at : at + BATCH] for some in lines.values() for at in range(0, len(some), BATCH)),
         key=lambda one: one[-1].time_ms,
     )
-    catalogue = full_catalogue("EUR", None)
+    catalogue = full_catalogue("EUR")
     facts, kpis = FactsStage(catalogue, reference), KpisStage(catalogue, reference=reference)
     for number, batch in enumerate(batches, 1):
         timed("facts: batches", facts.on_batch, batch, END_MS)

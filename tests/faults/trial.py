@@ -83,9 +83,7 @@ class Trial:
         assert self._watcher is not None
         self._watcher.cancel()
         await asyncio.gather(self._watcher, return_exceptions=True)
-        for process in self.cluster.workers.values():
-            process.kill()
-            process.wait()
+        self.cluster.kill_all()
         await self._offsets.__aexit__(*exc)
         if self.site.broker.is_running:
             with contextlib.suppress(KafkaError, OSError, TimeoutError):

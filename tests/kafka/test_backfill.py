@@ -40,10 +40,7 @@ def cluster(fresh_topics: Any, tmp_path: Path) -> Iterator[Cluster]:
     )
     asyncio.run(topics.create(Broker(cluster.bootstrap), topics.table(f"{cluster.app}-2")))
     yield cluster
-    for process in cluster.workers.values():
-        if process.poll() is None:
-            process.kill()
-            process.wait()
+    cluster.kill_all()
 
 
 class Backfill:

@@ -30,10 +30,7 @@ Values = dict[tuple[str, str, str | None], float | None]
 def cluster(fresh_topics: Any, tmp_path: Path) -> Iterator[Cluster]:
     cluster = Cluster(fresh_topics.bootstrap, fresh_topics.app, tmp_path, clock="wall")
     yield cluster
-    for process in cluster.workers.values():
-        if process.poll() is None:
-            process.kill()
-            process.wait()
+    cluster.kill_all()
 
 
 class Stream:

@@ -25,10 +25,7 @@ Row = dict[str, Any]
 def cluster(fresh_topics: Any, tmp_path: Path) -> Iterator[Cluster]:
     cluster = Cluster(fresh_topics.bootstrap, fresh_topics.app, tmp_path, clock="wall")
     yield cluster
-    for process in cluster.workers.values():
-        if process.poll() is None:
-            process.kill()
-            process.wait()
+    cluster.kill_all()
 
 
 def event(kind: str, subject: str, time_ms: int, **data: Any) -> bytes:

@@ -133,6 +133,12 @@ class Cluster:
         process.send_signal(signal.SIGKILL)
         process.wait()
 
+    def kill_all(self) -> None:
+        """SIGKILL to those that still run."""
+        for process in self.workers.values():
+            process.kill()
+            process.wait()
+
     def stop(self) -> dict[str, int]:
         """SIGTERM to all; returns exit codes."""
         for process in self.workers.values():
