@@ -57,27 +57,26 @@ class PageFeed:
 
     async def stop(self) -> None:
         """Stop reading, for good; whoever waits for it to be full is sent away."""
-        self._failure, self._failed_s = RuntimeError("the worker stops"), math.inf
-        tasks, self._tasks, full, self._full = self._tasks, [], self._full, None
-        for task in tasks:
-            task.cancel()
-        if full is not None and not full.done():
-            full.set_exception(self._failure)
-            full.exception()  # not to be complained about where nobody waits
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.gather(*self._end(RuntimeError("the worker stops"), math.inf), return_exceptions=True)
 
     def _on_end(self, task: asyncio.Task[None]) -> None:
         if task.cancelled() or task not in self._tasks:
             return
         error = task.exception() or RuntimeError("a topic is no longer followed")
         log.warning("the live page is no longer filled, until it is opened anew: %s", error)
-        self._failure, self._failed_s = error, asyncio.get_running_loop().time()
-        tasks, self._tasks, full, self._full = self._tasks, [], self._full, None
-        for other in tasks:
-            other.cancel()
-        if full is not None and not full.done():
-            full.set_exception(error)
+        self._end(error, asyncio.get_running_loop().time())
         self._ended()
+
+    def _end(self, failure: BaseException, failed_s: float) -> list[asyncio.Task[None]]:
+        """Send away who waits for it to be full; returns the tasks, which are cancelled."""
+        self._failure, self._failed_s = failure, failed_s
+        tasks, self._tasks, full, self._full = self._tasks, [], self._full, None
+        for task in tasks:
+            task.cancel()
+        if full is not None and not full.done():
+            full.set_exception(failure)
+            full.exception()  # not to be complained about where nobody waits
+        return tasks
 
     async def _follow(self, topic: str, reached: asyncio.Event) -> None:
         async for records in self._records(topic):
