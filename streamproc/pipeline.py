@@ -311,8 +311,8 @@ class KpisStage:
             if self._is_shed(group):
                 self._shed += 1
                 continue
-            for minute_ms, bag, levels in _partial(record.value or b"\x90"):
-                self.slices.add(group, minute_ms, load(bag), load(levels))
+            minutes = _partial(record.value or b"\x90")
+            self.slices.add(group, ((minute_ms, load(bag), load(levels)) for minute_ms, bag, levels in minutes))
 
     def on_tick(self, clock_ms: int) -> None:
         """Slide the windows to the clock: the wall's, or `event_clock_ms`."""

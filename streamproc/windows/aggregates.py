@@ -151,6 +151,14 @@ def add(bag: Bag, delta: Mapping[str, Amount]) -> None:
             bag.pop(name, None)
 
 
+def total(bags: Iterable[Mapping[str, Amount]]) -> Bag:
+    """The sum of bags."""
+    found: Bag = {}
+    for bag in bags:
+        add(found, bag)
+    return found
+
+
 def subtract(bag: Bag, delta: Mapping[str, Amount]) -> list[str]:
     """Take a bag away from another. Returns the names of distinct counts, which must be merged anew instead."""
     left = []

@@ -11,13 +11,13 @@ from __future__ import annotations
 
 import heapq
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from typing import Any, NamedTuple
 
 import msgspec
 
-from streamproc.windows.aggregates import Bag, Distinct, add, dump, load, subtract
+from streamproc.windows.aggregates import Bag, Distinct, add, dump, load, subtract, total
 from streamproc.windows.blocks import Blocks, merge
 from streamproc.windows.calendar import ALL, DAY, DAY_MS, HOUR_MS, PREVIOUS, TIERS, Calendar, next_minute
 from streamproc.windows.spans import ENTERS, LAST, STAYS_MS, WINDOW_OF, Span, Spans
@@ -38,6 +38,9 @@ class SliceKey(NamedTuple):
     group: str
     tier: str
     start_ms: int
+
+
+Minute = tuple[int, Bag, Bag]  # start (epoch ms), facts and changes of levels
 
 
 class Changes:
@@ -75,15 +78,20 @@ class Slices:
         self._distinct: dict[tuple[str, str, str], Blocks] = {}  # (group, tier, name)
         self._recounts: set[tuple[str, str, str, str]] = set()  # (group, tier, span, name) that lost a slice
 
-    def add(self, group: str, minute_ms: int, bag: Bag, levels: Bag) -> None:
-        """Add facts and level changes of a group that count in a minute."""
-        ahead = minute_ms >= self.clock_ms
-        if bag:
-            self._put(SliceKey(group, PENDING, minute_ms), bag) if ahead else self._count(group, minute_ms, bag)
-        if levels and ahead:
-            self._put(SliceKey(group, PENDING_LEVEL, minute_ms), levels)
-        elif levels:
-            self._level(group, levels)
+    def add(self, group: str, minutes: Iterable[Minute]) -> None:
+        """Add facts and level changes of a group by the minute that they count in."""
+        passed: list[tuple[int, Bag]] = []
+        for minute_ms, bag, levels in minutes:
+            ahead = minute_ms >= self.clock_ms
+            if bag and ahead:
+                self._put(SliceKey(group, PENDING, minute_ms), bag)
+            elif bag:
+                passed.append((minute_ms, bag))
+            if levels and ahead:
+                self._put(SliceKey(group, PENDING_LEVEL, minute_ms), levels)
+            elif levels:
+                self._level(group, levels)
+        self._count(group, passed)
 
     def window(self, group: str, window: str) -> Bag:
         """Totals of a window of a group."""
@@ -119,8 +127,7 @@ class Slices:
             for key, span in self._leaving.pop(heapq.heappop(self._leave_times)):
                 self._leave(key, span)
         self._recount()
-        while self._pending and self._pending[0][0] < clock_ms:
-            self._release(heapq.heappop(self._pending)[1])
+        self._release()
 
     def restore(self, clock_ms: int, slices: Iterator[tuple[SliceKey, bytes]]) -> None:
         """Take over persisted slices, packed; totals are made anew. The clock is that of the persisted state."""
@@ -171,17 +178,28 @@ class Slices:
         self.changes.slices.add(key)
         del self.slices[key]
 
-    def _count(self, group: str, minute_ms: int, bag: Bag) -> None:
-        keys = [SliceKey(group, tier.name, minute_ms // tier.step_ms * tier.step_ms) for tier in TIERS]
-        keys.append(SliceKey(group, DAY, self.calendar.day_start(minute_ms)))
-        for key in keys:
-            spans = self._spans.holding(key.tier, key.start_ms)
-            if spans or (key.tier == DAY and key.start_ms + self.max_age_ms > self.clock_ms):
-                self._put(key, bag)
-            for span in spans:
-                self._add_total(group, span, bag)
-        self._put(SliceKey(group, ALL, 0), bag)
-        self._touch(group, bag)
+    def _count(self, group: str, minutes: list[tuple[int, Bag]]) -> None:
+        """Bags of minutes that the clock has passed. What shares a slice is added up before: a backlog has hours of
+        minutes for a group in one batch, and each slice is in several spans."""
+        days = _by_slice(minutes, self.calendar.day_start)
+        found = minutes
+        for tier in TIERS:
+            found = _by_slice(found, partial(_floor, tier.step_ms))
+            for start_ms, bag in found:
+                self._add_slice(SliceKey(group, tier.name, start_ms), bag)
+        for start_ms, bag in days:
+            self._add_slice(SliceKey(group, DAY, start_ms), bag)
+        for _, bag in _by_slice(days, lambda _: 0):
+            self._put(SliceKey(group, ALL, 0), bag)
+        for _, bag in minutes:
+            self._touch(group, bag)
+
+    def _add_slice(self, key: SliceKey, bag: Bag) -> None:
+        spans = self._spans.holding(key.tier, key.start_ms)
+        if spans or (key.tier == DAY and key.start_ms + self.max_age_ms > self.clock_ms):
+            self._put(key, bag)
+        for span in spans:
+            self._add_total(key.group, span, bag)
 
     def _add_total(self, group: str, span: str, bag: Bag) -> None:
         add(self._total(group, span), bag)
@@ -330,13 +348,32 @@ class Slices:
         packed = _decode(held)
         return load({name: packed[name]})[name] if name in packed else None
 
-    def _release(self, key: SliceKey) -> None:
-        bag = self.bag(key)
-        self._delete(key)
-        if key.tier == PENDING:
-            self._count(key.group, key.start_ms, bag)
-        else:
-            self._level(key.group, bag)
+    def _release(self) -> None:
+        """What waited for the clock and is passed by it begins to count."""
+        passed: dict[str, list[tuple[int, Bag]]] = {}
+        while self._pending and self._pending[0][0] < self.clock_ms:
+            key = heapq.heappop(self._pending)[1]
+            bag = self.bag(key)
+            self._delete(key)
+            if key.tier == PENDING:
+                passed.setdefault(key.group, []).append((key.start_ms, bag))
+            else:
+                self._level(key.group, bag)
+        for group, minutes in passed.items():
+            self._count(group, minutes)
+
+
+def _floor(step_ms: int, at_ms: int) -> int:
+    return at_ms // step_ms * step_ms
+
+
+def _by_slice(bags: Iterable[tuple[int, Bag]], start_of: Callable[[int], int]) -> list[tuple[int, Bag]]:
+    """Bags by the start of the slice that each falls into, added up; none that come to nothing."""
+    found: dict[int, list[Bag]] = {}
+    for at_ms, bag in bags:
+        found.setdefault(start_of(at_ms), []).append(bag)
+    sums = ((start_ms, some[0] if len(some) == 1 else total(some)) for start_ms, some in found.items())
+    return [(start_ms, bag) for start_ms, bag in sums if bag]
 
 
 def _step_ms(key: SliceKey) -> int:

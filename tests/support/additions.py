@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from streamproc.windows.aggregates import Bag, Distinct, Durations, dump
 from streamproc.windows.calendar import Calendar
-from streamproc.windows.slices import Slices
+from streamproc.windows.slices import Minute, Slices
 from support.build import DAY_MS
 
 LATE_MS = 800 * DAY_MS
@@ -34,7 +34,19 @@ class Addition(NamedTuple):
         return bag
 
     def to(self, slices: Slices) -> None:
-        slices.add(self.group, self.minute_ms, self.bag(), {"l": self.level} if self.level else {})
+        slices.add(self.group, [self.minute()])
+
+    def minute(self) -> Minute:
+        return self.minute_ms, self.bag(), {"l": self.level} if self.level else {}
+
+
+def put(additions: Iterable[Addition], slices: Slices) -> None:
+    """Additions as one record a group."""
+    minutes: dict[str, list[Minute]] = {}
+    for one in additions:
+        minutes.setdefault(one.group, []).append(one.minute())
+    for group, found in minutes.items():
+        slices.add(group, found)
 
 
 def readable(bag: Bag) -> dict[str, Any]:

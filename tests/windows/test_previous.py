@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from support.additions import LATE_MS, Addition, amounts_of, readable, restored
+from support.additions import LATE_MS, Addition, amounts_of, put, readable, restored
 from support.build import DAY_MS, HOUR_MS, MINUTE_MS, ms
 
 from streamproc.windows.aggregates import Bag
@@ -171,17 +171,22 @@ STARTS = [ms(start) for start in ("2026-03-28 20:00", "2025-12-30 22:00", "2028-
 @given(
     zone=st.sampled_from(ZONES),
     start_ms=st.sampled_from(STARTS),
-    script=st.lists(st.one_of(amounts, amounts, moves, st.just("restart")), min_size=1, max_size=16),
+    script=st.lists(
+        st.one_of(st.lists(amounts, min_size=1, max_size=4), moves, st.just("restart")), min_size=1, max_size=16
+    ),
 )
-def test_previous_totals_are_those_of_brute_force(zone: str, start_ms: int, script: list[Addition | int | str]) -> None:
+def test_previous_totals_are_those_of_brute_force(
+    zone: str, start_ms: int, script: list[list[Addition] | int | str]
+) -> None:
     slices = Slices(Calendar(zone), LATE_MS)
     slices.advance(start_ms)
     additions: list[Addition] = []
     for step in script:
-        if isinstance(step, Addition):
-            minute_ms = (slices.clock_ms // MINUTE_MS - step.minute_ms) * MINUTE_MS
-            additions.append(step._replace(minute_ms=minute_ms))
-            additions[-1].to(slices)
+        if isinstance(step, list):
+            minute = slices.clock_ms // MINUTE_MS
+            added = [one._replace(minute_ms=(minute - one.minute_ms) * MINUTE_MS) for one in step]
+            additions += added
+            put(added, slices)
         elif isinstance(step, int):
             slices.advance(slices.clock_ms + step)
         else:

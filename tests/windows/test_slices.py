@@ -7,7 +7,7 @@ from typing import Any
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from support.additions import LATE_MS, Addition, amounts_of, readable, restored
+from support.additions import LATE_MS, Addition, amounts_of, put, readable, restored
 from support.build import DAY_MS, HOUR_MS, MINUTE_MS, ms
 
 from streamproc.windows.calendar import ALL, WINDOWS, Calendar
@@ -86,17 +86,19 @@ amounts = st.builds(
 @settings(max_examples=120, deadline=None, suppress_health_check=list(HealthCheck))
 @given(
     zone=st.sampled_from(["UTC", "Europe/Berlin", "America/Havana"]),
-    script=st.lists(st.one_of(amounts, amounts, steps, st.just("restart")), min_size=1, max_size=14),
+    script=st.lists(
+        st.one_of(st.lists(amounts, min_size=1, max_size=5), steps, st.just("restart")), min_size=1, max_size=14
+    ),
 )
-def test_totals_are_those_of_brute_force(zone: str, script: list[Addition | int | str]) -> None:
+def test_totals_are_those_of_brute_force(zone: str, script: list[list[Addition] | int | str]) -> None:
     slices = Slices(Calendar(zone), LATE_MS)
     slices.advance(START)
     additions: list[Addition] = []
     for step in script:
-        if isinstance(step, Addition):
-            step = step._replace(minute_ms=slices.clock_ms + step.minute_ms * MINUTE_MS)
-            additions.append(step)
-            step.to(slices)
+        if isinstance(step, list):
+            added = [one._replace(minute_ms=slices.clock_ms + one.minute_ms * MINUTE_MS) for one in step]
+            additions += added
+            put(added, slices)
         elif isinstance(step, int):
             slices.advance(slices.clock_ms + step)
         else:
