@@ -20,7 +20,7 @@ Instant = Annotated[datetime, Meta(tz=True)]
 Channel = Literal["phone", "email", "linkedin", "video", "chat", "web", "in_person", "other"]
 
 
-class Dims(Struct, kw_only=True, omit_defaults=True):
+class Dims(Struct, kw_only=True, omit_defaults=True, gc=False):
     """Dimensions that the data of any event may carry."""
 
     rep: Id | None = None

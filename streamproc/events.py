@@ -60,7 +60,7 @@ EVENT_TOPICS = (CRM, EMAIL, PARTNER, REVENUE)
 MAX_EVENT_BYTES = 256 * 1024
 
 
-class Event(Struct, kw_only=True, tag_field="type", omit_defaults=True):
+class Event(Struct, kw_only=True, tag_field="type", omit_defaults=True, gc=False):
     """CloudEvents envelope. `time` is when it happened, kept to the millisecond (`time_ms`)."""
 
     type: ClassVar[str] = ""

@@ -11,6 +11,7 @@ from decimal import Decimal
 from typing import Any
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from streamproc.events import Event, to_ms
 from streamproc.facts.dims import pack, resolve
@@ -162,7 +163,7 @@ class _Replay:
         if self.quoted is not None:
             facts.append(self.quoted)
             if self.state == WON:
-                facts.append(self.quoted._replace(name="deal_quoted_won"))
+                facts.append(replace(self.quoted, name="deal_quoted_won"))
         return facts
 
     def _move(self, entry: Entry, after: str) -> None:
@@ -275,10 +276,10 @@ class _Replay:
         now = self._level_facts() if self.state == OPEN else ()
         if now == self.level:
             return
-        changes = [fact._replace(time_ms=t, value=-fact.value) for fact in self.level]
-        changes += [fact._replace(time_ms=t) for fact in now]
+        changes = [replace(fact, time_ms=t, value=-fact.value) for fact in self.level]
+        changes += [replace(fact, time_ms=t) for fact in now]
         self.final += changes
-        self.final += [fact._replace(name="pipeline_change") for fact in changes if fact.name == "pipeline_value"]
+        self.final += [replace(fact, name="pipeline_change") for fact in changes if fact.name == "pipeline_value"]
         self.level = now
 
     def _level_facts(self) -> tuple[Fact, ...]:

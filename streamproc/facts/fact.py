@@ -10,7 +10,8 @@ from collections import Counter
 from collections.abc import Iterator
 from enum import Enum
 from hashlib import blake2b
-from typing import NamedTuple
+
+from msgspec import Struct
 
 
 class Kind(Enum):
@@ -172,7 +173,7 @@ def may_carry(fact: str) -> tuple[str, ...]:
 Dims = tuple[tuple[str, str], ...]  # (dimension, value) pairs in the order of DIMENSIONS, only those known
 
 
-class Fact(NamedTuple):
+class Fact(Struct, array_like=True, frozen=True, gc=False):
     """One counted thing. `value`: 1, an integer amount, milliseconds or a hash, by the fact's kind."""
 
     name: str

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Literal, NamedTuple
 
+from msgspec import Struct
+
 Direction = Literal["up", "down", "none"]  # which way is better
 Band = Literal["ok", "warning", "critical", "none"]
 Trend = Literal["rising", "falling", "flat"]
@@ -48,7 +50,7 @@ class Crossed(NamedTuple):
     limit: float
 
 
-class Against(NamedTuple):
+class Against(Struct, frozen=True, gc=False):
     """What a value stands beside; None where it is undefined, or nobody has set it.
 
     `previous` is in the KPI's unit; `change`, `attainment`, `pace` and `elapsed` are ratios.

@@ -6,7 +6,8 @@ Pure functions of a value and what it stands beside. `judge.py` knows when to ca
 from __future__ import annotations
 
 from math import exp, lgamma, log, sqrt
-from typing import NamedTuple
+
+from msgspec import Struct
 
 from streamproc.kpis.against import NO_LIMITS, Against, Band, Crossed, Direction, Judgement, Limits, Trend
 from streamproc.kpis.kpi import Count, Distinct, Kpi, Parts, Ratio, Sum, Weighted, WithinDuration
@@ -19,7 +20,7 @@ LEAST_CHANGE = 0.05
 _SEVERITY: dict[Band, int] = {"none": 0, "ok": 0, "warning": 1, "critical": 2}
 
 
-class Beside(NamedTuple):
+class Beside(Struct, frozen=True, gc=False):
     """What a value is compared with. `elapsed`: share of the period's working time; None outside calendar windows.
 
     `exposure`: share of the time that the present window has of both, the present and the previous one.

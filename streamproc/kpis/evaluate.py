@@ -22,6 +22,9 @@ class Series(NamedTuple):
     window: str | None
 
 
+_Key = tuple[str, str, str | None]  # what a Series is made of
+
+
 class _Row(NamedTuple):
     """A KPI and what is asked of it again and again. `changes`: counters of the levels that it reads."""
 
@@ -99,21 +102,9 @@ class Evaluator:
 
     def value(self, series: Series, parts: Parts) -> KpiValue:
         """A series' value as of the clock."""
-        as_of = self.slices.clock_ms
-        start = self.slices.calendar.window_start(series.window, as_of) if series.window else None
-        return KpiValue(
-            kpi=series.kpi,
-            group=series.group,
-            window=series.window,
-            value=parts.value,
-            numerator=parts.numerator,
-            denominator=parts.denominator,
-            n=parts.n,
-            unit=self.catalogue[series.kpi].unit,
-            window_start_ms=start,
-            as_of_ms=as_of,
-            buckets=parts.buckets,
-        )
+        as_of_ms = self.slices.clock_ms
+        start_ms = self.slices.calendar.window_start(series.window, as_of_ms) if series.window else None
+        return _value(self.catalogue[series.kpi], series, parts, start_ms, as_of_ms)
 
     def _reading(self, group: str, facts: set[str]) -> Iterable[_Row]:
         """KPIs that read one of these facts and are computed for such groups."""
@@ -147,15 +138,18 @@ class Evaluator:
                     now = totals[one] = self._totals(group, one, levels)
                 if kpi.target_of:
                     now = now._replace(target=self._targets.get((kpi.target_of, group, one)))
-                self._take(kpi, key, kpi.parts(now), found)
+                self._take(kpi, key, now, found)
 
-    def _take(self, kpi: Kpi, key: tuple[str, str, str | None], parts: Parts, found: _Found) -> None:
+    def _take(self, kpi: Kpi, key: _Key, now: Totals, found: _Found) -> None:
+        parts, before = kpi.parts(now), self.latest.get(key)  # type: ignore[call-overload]
         if kpi.reads_length and parts.value is not None:
             self._moving.add(Series(*key))
-        if parts != self.latest.get(key):  # type: ignore[call-overload]
-            series = Series(*key)
-            self.latest[series] = parts
-            found.values.append(self.value(series, parts))
+        if parts != before:
+            # A series that is there keeps its key; so nothing has to be made of this one.
+            self.latest[key if before is not None else Series(*key)] = parts  # type: ignore[index]
+            as_of_ms = self.slices.clock_ms
+            start_ms = None if now.length_ms is None else as_of_ms - now.length_ms
+            found.values.append(_value(kpi, key, parts, start_ms, as_of_ms))
         elif kpi.name in self.watched:
             self.touched.add(Series(*key))
 
@@ -175,6 +169,23 @@ class Evaluator:
 def series_of(value: KpiValue) -> Series:
     """The series that a value is of."""
     return Series(value.kpi, value.group, value.window)
+
+
+def _value(kpi: Kpi, key: _Key, parts: Parts, start_ms: int | None, as_of_ms: int) -> KpiValue:
+    name, group, window = key
+    return KpiValue(
+        kpi=name,
+        group=group,
+        window=window,
+        value=parts.value,
+        numerator=parts.numerator,
+        denominator=parts.denominator,
+        n=parts.n,
+        unit=kpi.unit,
+        window_start_ms=start_ms,
+        as_of_ms=as_of_ms,
+        buckets=parts.buckets,
+    )
 
 
 def _row(kpi: Kpi) -> _Row:

@@ -10,6 +10,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 import msgspec
+from msgspec import Struct
+from msgspec.structs import replace
 
 from streamproc.kpis.against import NO_LIMITS, Against, Band, Judgement, Limits
 from streamproc.kpis.catalogue.judgement import headlines, judgements
@@ -28,7 +30,7 @@ UNKNOWN = Judgement("none")  # of a KPI that the table does not have
 _pack = msgspec.msgpack.Encoder().encode
 
 
-class Kept(NamedTuple):
+class Kept(Struct, array_like=True, frozen=True, gc=False):
     """What is remembered of a series. `reached_ms`: start of the latest period in which its target was reached."""
 
     band: Band = "none"
@@ -134,7 +136,7 @@ class Judge:
     def value(self, series: Series, parts: Parts) -> KpiValue:
         """A value as of the clock, with what it stands against."""
         value, found = self.evaluator.value(series, parts), self.against(series, parts)
-        return value if found is None else msgspec.structs.replace(value, against=found)
+        return value if found is None else replace(value, against=found)
 
     def restore(self, state: Mapping[str, bytes]) -> None:
         """Take over what a predecessor wrote: bands that were told are not told again."""
@@ -151,7 +153,7 @@ class Judge:
         found = self.against(series, self.evaluator.latest[series])
         shown = hash(found)
         if is_new or shown != self._shown.get(series, hash(None)):
-            value = value if found is None else msgspec.structs.replace(value, against=found)
+            value = value if found is None else replace(value, against=found)
             judged.values.append(value)
         if found is None:
             self._shown.pop(series, None)
@@ -166,7 +168,7 @@ class Judge:
         if reached_ms > before.reached_ms:
             judged.reached.append(value)
         if found.band != before.band and (found.band in BAD or before.band in BAD):
-            judged.alerts.append(Alert(msgspec.structs.replace(value, against=found), before.band))
+            judged.alerts.append(Alert(replace(value, against=found), before.band))
         after = Kept(found.band, reached_ms)
         if after == before:
             return

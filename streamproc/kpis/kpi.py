@@ -33,7 +33,7 @@ class Totals(NamedTuple):
     target: float | None = None  # of the KPI that `target_of` names, for the same group and window
 
 
-class Parts(NamedTuple):
+class Parts(Struct, frozen=True, gc=False):
     """A value with its parts. `value` is None where undefined; `n` says how much stands behind it."""
 
     value: float | int | None
@@ -43,7 +43,7 @@ class Parts(NamedTuple):
     buckets: tuple[int, ...] | None = None  # cumulative counts per `THRESHOLDS_S`, for mean durations
 
 
-class KpiValue(Struct, frozen=True, kw_only=True):
+class KpiValue(Struct, frozen=True, kw_only=True, gc=False):
     """One value of a KPI for a group, as of a time. `window` is None for levels; times are epoch ms (UTC)."""
 
     kpi: str

@@ -95,6 +95,10 @@ class Distinct:
     def __init__(self) -> None:
         self._sketch = ds.theta_union(LG_K)
 
+    def _result(self) -> ds.compact_theta_sketch:
+        """Hashes in no order, which nobody needs: sorting them takes up to eight times as long as all the rest."""
+        return self._sketch.get_result(ordered=False)
+
     def add(self, hashes: Iterable[int]) -> None:
         fresh = ds.update_theta_sketch(LG_K)
         for value in hashes:
@@ -102,21 +106,21 @@ class Distinct:
         self._sketch.update(fresh)
 
     def merge(self, other: Distinct) -> None:
-        self._sketch.update(other._sketch.get_result())
+        self._sketch.update(other._result())
 
     def estimate(self) -> float:
-        return float(self._sketch.get_result().get_estimate())
+        return float(self._result().get_estimate())
 
     def bounds(self, deviations: int = 3) -> tuple[float, float]:
         """Interval that holds the true number within so many standard deviations."""
-        result = self._sketch.get_result()
+        result = self._result()
         return float(result.get_lower_bound(deviations)), float(result.get_upper_bound(deviations))
 
     def __bool__(self) -> bool:
         return True  # add-only: never comes to nothing
 
     def dump(self) -> bytes:
-        return bytes(self._sketch.get_result().serialize())
+        return bytes(self._result().serialize())
 
     @classmethod
     def load(cls, dumped: bytes) -> Distinct:

@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from msgspec.structs import astuple
 from support.build import DAY_MS, HOUR_MS, decoded, ms
 from support.replay import roster
 
@@ -36,7 +37,7 @@ def life(*drawn: Drawn, reference: Reference | None = None) -> Counter[Fact]:
         for event in order:
             lead.apply(event, event.time_ms, known)
             lead = msgspec.msgpack.decode(msgspec.msgpack.encode(lead), type=Lead)
-        found.add(tuple(sorted(lead.facts(known))))
+        found.add(tuple(sorted(lead.facts(known), key=astuple)))
     (facts,) = found
     return Counter(facts)
 

@@ -6,6 +6,7 @@ from collections import Counter
 from itertools import permutations
 
 import pytest
+from msgspec.structs import replace
 from support.build import DAY_MS, decoded, ms
 from support.replay import roster
 
@@ -152,7 +153,7 @@ def test_a_meeting_counts_once_at_its_earliest_holding() -> None:
         ("held", "09:00", {"rep": "cy", "medium": "video"}),
     )
     assert fact == Fact("meeting_held", ms("09:00"), 1, (("rep", "cy"), ("product", "crm"), ("channel", "video")))
-    assert video == fact._replace(name="meeting_video")
+    assert video == replace(fact, name="meeting_video")
 
 
 @pytest.mark.parametrize(

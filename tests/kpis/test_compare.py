@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from streamproc.kpis.against import Against, Band, Benchmark, Direction, Judgement, Limits
+from streamproc.kpis.against import Band, Benchmark, Direction, Judgement, Limits
 from streamproc.kpis.catalogue import catalogue
 from streamproc.kpis.catalogue.judgement import headlines, judgements
 from streamproc.kpis.compare import Beside, against, attainment, binomial, by_limits, direction_of, pace
@@ -260,12 +260,13 @@ def test_trend_of_everything_else(now: Parts, then: Parts, expected: str | None)
 
 
 def test_previous_and_change() -> None:
-    def found(now: Parts, then: Parts | None) -> Against:
-        return against(KPIS["calls"], now, Beside(UP, previous=then))
+    def found(now: Parts, then: Parts | None) -> Any:
+        judged = against(KPIS["calls"], now, Beside(UP, previous=then))
+        return judged.previous, judged.change
 
-    assert found(count(15), count(10))[:2] == (10, 0.5)
-    assert found(count(15), count(0))[:2] == (0, None)
-    assert found(count(15), None)[:2] == (None, None)
+    assert found(count(15), count(10)) == (10, 0.5)
+    assert found(count(15), count(0)) == (0, None)
+    assert found(count(15), None) == (None, None)
 
 
 def test_benchmark() -> None:

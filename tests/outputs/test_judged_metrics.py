@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from msgspec.structs import replace
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as openmetrics_families
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -61,7 +62,7 @@ def test_limits_with_severity_and_side() -> None:
         "kpi_min_samples": [(labels, 20)],
         "kpi_band": [(labels, 2)],
     }
-    exposition.apply([value("win_ratio", "30d", "ratio", LIMITS._replace(is_below=False))])
+    exposition.apply([value("win_ratio", "30d", "ratio", replace(LIMITS, is_below=False))])
     assert {labels["op"] for labels, _ in samples(exposition)["kpi_threshold"]} == {"gt"}
 
 
@@ -70,7 +71,7 @@ def test_what_is_taken_away_goes() -> None:
     exposition.apply([value("revenue_eur", "month", "eur", TARGET), value("win_ratio", "30d", "ratio", LIMITS)])
     assert len(samples(exposition)) == 8
     assert exposition.series_exposed()["kpi_threshold"] == 2
-    only = LIMITS._replace(limits=Limits(critical=0.2), band="none")
+    only = replace(LIMITS, limits=Limits(critical=0.2), band="none")
     exposition.apply([value("revenue_eur", "month", "eur", None), value("win_ratio", "30d", "ratio", only)])
     found = samples(exposition)
     assert sorted(found) == ["kpi_min_samples", "kpi_samples", "kpi_threshold"]

@@ -307,7 +307,8 @@ def full_page(made, seed=1):
                         parts = kpi.parts(Totals(bag, dict.fromkeys(kpi.levels, 3)))
                     except AttributeError:  # needs durations or a sketch
                         continue
-                    yield value(kpi.name, group, window, *parts[:1], parts[1:3], parts.n, parts.buckets)
+                    shown = parts.numerator, parts.denominator
+                    yield value(kpi.name, group, window, parts.value, shown, parts.n, parts.buckets)
 
 
 @BOTH

@@ -6,6 +6,7 @@ from typing import Any
 
 import orjson
 import pytest
+from msgspec.structs import replace
 
 from streamproc.facts.won import Won
 from streamproc.kpis.against import Against, Crossed
@@ -63,7 +64,7 @@ def test_an_id_is_of_series_time_and_band() -> None:
         alert()["id"],
         alert(group="team=dach-2")["id"],
         alert(as_of_ms=NOON + 1)["id"],
-        alert(against=LOW._replace(band="warning"))["id"],
+        alert(against=replace(LOW, band="warning"))["id"],
         alert(window="7d")["id"],
     ]
     assert len({*ids}) == len(ids)
