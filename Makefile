@@ -15,7 +15,7 @@ help:
 	  'make lint         ruff, mypy, import contracts' \
 	  'make test-faults  faults on a real broker with an oracle recount, all cases (about 100 minutes)' \
 	  'make test-year    a year of 200 people: backtest and oracle at 12 month ends (some minutes)' \
-	  'make bench        events a second through the whole path (some minutes)' \
+	  'make bench        everything that has a target, other systems beside (about an hour; ARGS="--only path --runs 1")' \
 	  'make bench-core       microseconds of an event in the pure core, without Kafka (ARGS=--profile)' \
 	  'make bench-memory     bytes an id, entity and group, and seconds to restore them (some minutes)' \
 	  'make bench-recovery   start of a worker with a million entities (about two minutes)' \
@@ -56,14 +56,14 @@ test-faults: .venv/.installed-dev
 test-year: .venv/.installed-dev
 	@$(BIN)/python tests/year/run.py $(ARGS)
 
-bench: .venv/.installed-dev
-	$(BIN)/python tests/bench/throughput.py $(ARGS)
+bench: .venv/.installed-dev .venv/.installed-peers
+	@PEERS_PYTHON=$(CURDIR)/.venv/peers/bin/python $(BIN)/python tests/bench/run.py $(ARGS)
 
 bench-core: .venv/.installed-dev
 	$(BIN)/python tests/bench/core.py $(ARGS)
 
 bench-memory: .venv/.installed-dev
-	$(BIN)/python tests/bench/memory.py
+	$(BIN)/python tests/bench/memory.py $(ARGS)
 
 bench-recovery: .venv/.installed-dev
 	$(BIN)/python tests/bench/recovery.py $(ARGS)
@@ -130,6 +130,13 @@ clean:
 	@echo 'Installing streamproc and the test tools into .venv (about a minute the first time) ...'
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[embedded,dev]'
 	@touch .venv/.installed $@
+
+# Where a peer has no package for this Python or machine, the others are compared.
+.venv/.installed-peers: tests/bench/peers/requirements.txt | .venv/.installed-dev
+	@echo 'Installing the stream processors to compare with into .venv/peers (half a minute the first time) ...'
+	@$(BIN)/python -m venv .venv/peers
+	@.venv/peers/bin/python -m pip install --quiet --disable-pip-version-check -r $< || echo 'going on without them' >&2
+	@touch $@
 
 # The first time, Go builds Helm: some minutes.
 .venv/.installed-deploy: tests/deploy/requirements.txt | .venv/.installed-dev

@@ -1,4 +1,4 @@
-"""Memory and recovery of the pure core: `make bench-memory` or `python tests/bench/memory.py`. Prints a table.
+"""Memory and recovery of the pure core: `make bench-memory` or `python tests/bench/memory.py [EVENTS]`. Prints a table.
 
 Each figure is of a process of its own: the growth of its resident memory, and the CPU time that `restore` takes from
 changelog records that are in memory already.
@@ -16,23 +16,29 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from figures import Figure, Target, show
 from support.build import DAY_MS, HOUR_MS, Rec, decoded, line, ms
+from windows import feed
 
+from streamproc.backtest import load_reference
 from streamproc.events import Event
 from streamproc.facts.entities import Entities
 from streamproc.facts.reference import Reference
 from streamproc.facts.seen import Arrived, Seen
 from streamproc.kpis.catalogue import catalogue
 from streamproc.pipeline import FactsStage, KpisStage
+from streamproc.simulate import Organisation
 
 NOW = ms("09:00")
 PAGE_BYTES = 4096
+EVENTS = 1_000_000  # which make about two million facts
+PEOPLE, DAYS = 200, 30  # of the organisation that is looked at as a whole
 KINDS = {
     "e-mail": ("email.sent", "email.opened", "email.replied"),
     "meeting": ("meeting.booked", "meeting.held"),
+    "lead": ("lead.created", "lead.touched", "lead.stage_changed"),
     "deal": ("deal.created", "deal.stage_changed", "deal.updated", "quote.sent", "deal.won"),
 }
-Row = tuple[str, str]
 
 
 def rss_bytes() -> int:
@@ -40,7 +46,7 @@ def rss_bytes() -> int:
     return int(Path("/proc/self/statm").read_text().split()[1]) * PAGE_BYTES
 
 
-def ids(per_day: int, batch: int) -> Iterator[Row]:
+def ids(per_day: int, batch: int) -> Iterator[Figure]:
     """Seven days of ids, a checkpoint a batch; and back from the changelog."""
     before, seen = rss_bytes(), Seen()
     log: dict[str, bytes] = {}
@@ -50,14 +56,15 @@ def ids(per_day: int, batch: int) -> Iterator[Row]:
             for key, value in seen.take_dirty():
                 log.update({key: value}) if value is not None else log.pop(key, None)
     size = rss_bytes() - before - sum(map(len, log.values()))
-    yield f"bytes an id, {len(seen):,} ids", f"{size / len(seen):.1f}"
+    yield Figure(f"an id, {len(seen):,} ids", "bytes", (size / len(seen),), Target("≤", 60))
     seen = Seen()
     began = time.process_time()
     seen.restore(log)
-    yield f"CPU seconds to restore {len(seen):,} ids from {len(log):,} records", f"{time.process_time() - began:.2f}"
+    took_s = time.process_time() - began
+    yield Figure(f"restoring {len(seen):,} ids from {len(log):,} records", "CPU s", (took_s,))
 
 
-def entities(family: str, number: int) -> Iterator[Row]:
+def entities(family: str, number: int) -> Iterator[Figure]:
     """Entities of a family at rest, and back from the changelog."""
     log = elsewhere(packed, family, number)
     before = rss_bytes()
@@ -66,9 +73,10 @@ def entities(family: str, number: int) -> Iterator[Row]:
     found.restore(log)
     took_s = time.process_time() - began
     size = sum(map(sys.getsizeof, log)) + sum(map(sys.getsizeof, log.values())) + rss_bytes() - before
-    yield f"bytes of an entity's record ({family})", f"{sum(map(len, log.values())) / number:.0f}"
-    yield f"bytes an entity at rest ({family})", f"{size / number:.0f}"
-    yield f"CPU seconds to restore {number:,} entities ({family})", f"{took_s:.2f}"
+    target = Target("≤", 300) if family in ("e-mail", "lead") else None
+    yield Figure(f"a record of an entity ({family})", "bytes", (sum(map(len, log.values())) / number,))
+    yield Figure(f"an entity at rest ({family})", "bytes", (size / number,), target)
+    yield Figure(f"restoring {number:,} entities ({family})", "CPU s", (took_s,))
 
 
 def packed(family: str, number: int) -> dict[str, bytes]:
@@ -84,11 +92,11 @@ def packed(family: str, number: int) -> dict[str, bytes]:
 def events(family: str, number: int) -> Iterator[Event]:
     for n in range(number):
         for kind in KINDS[family]:
-            more = {"stage": "demo"} if kind == "deal.stage_changed" else {}
+            more = {"stage": "demo"} if kind.endswith("stage_changed") else {}
             yield decoded(kind, f"{n:08d}", "09:00", rep=f"rep{n % 50}", campaign=f"c{n % 9}", **more)
 
 
-def groups(reps: int, days: int) -> Iterator[Row]:
+def groups(reps: int, days: int) -> Iterator[Figure]:
     """Hourly facts of so many reps over so many days, eight hours a day; and back from the changelog."""
     log = elsewhere(history, reps, days)
     before = rss_bytes()
@@ -97,8 +105,13 @@ def groups(reps: int, days: int) -> Iterator[Row]:
     kpis.restore(log)
     took_s = time.process_time() - began
     number, slices = len(kpis.slices.groups), len(kpis.slices.slices)
-    yield f"bytes a group, {number:,} groups of {slices / number:.0f} slices", f"{(rss_bytes() - before) / number:,.0f}"
-    yield f"CPU seconds to restore {slices:,} slices", f"{took_s:.2f}"
+    size = rss_bytes() - before
+    yield Figure(f"a group, {number:,} groups of {slices / number:.0f} slices", "bytes", (size / number,))
+    yield Figure(f"restoring {slices:,} slices", "CPU s", (took_s,))
+    before = rss_bytes()
+    kpis.take_cut()
+    series = len(kpis.evaluator.latest)
+    yield Figure(f"a series and window, {series:,}", "bytes", ((rss_bytes() - before) / series,), Target("≤", 100))
 
 
 def history(reps: int, days: int) -> dict[str, bytes]:
@@ -131,19 +144,30 @@ def elsewhere(make: Callable[..., dict[str, bytes]], *args: object) -> dict[str,
         return pool.submit(make, *args).result()
 
 
-def run(measure: Callable[..., Iterator[Row]], args: tuple[object, ...]) -> None:
-    for what, figure in measure(*args):
-        print(f"| {what} | {figure} |", flush=True)
+def organisation(events: int) -> Iterator[Figure]:
+    """A month of an organisation through both stages, one task each: what a machine needs for all of it."""
+    end_ms, began_rss = NOW + DAYS * DAY_MS, rss_bytes()
+    simulated = Organisation(seed=1, start_ms=NOW, reps=PEOPLE, flaws=0)
+    reference = load_reference(simulated.reference(), Reference())
+    stages = FactsStage(catalogue(), reference), KpisStage(catalogue(), reference=reference)
+    feed(*stages, simulated.events(end_ms, events / DAYS / DAY_MS * 1000))
+    size = (rss_bytes() - began_rss) / 2**20
+    series = len(stages[1].evaluator.latest)
+    what = f"{DAYS} days of {PEOPLE} people, {events:,} events, {series:,} series"
+    yield Figure(what, "MB", (size,), Target("≤", 600))
 
 
-def main() -> None:
-    print("| what | figure |\n|---|---|", flush=True)
-    cases = [(ids, (860_000, 1000)), *((entities, (family, 1_000_000)) for family in KINDS), (groups, (20, 90))]
-    for measure, args in cases:
-        process = multiprocessing.get_context("spawn").Process(target=run, args=(measure, args))
-        process.start()
-        process.join()
+def run(measure: Callable[..., Iterator[Figure]], args: tuple[object, ...]) -> list[Figure]:
+    return [*measure(*args)]
+
+
+def figures(events: int = EVENTS) -> Iterator[Figure]:
+    """Each measurement in a process of its own."""
+    kinds = [(entities, (family, 1_000_000)) for family in KINDS]
+    for measure, args in [(ids, (860_000, 1000)), *kinds, (groups, (20, 90)), (organisation, (events,))]:
+        with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
+            yield from pool.submit(run, measure, args).result()
 
 
 if __name__ == "__main__":
-    main()
+    show(figures(int(sys.argv[1]) if len(sys.argv) > 1 else EVENTS))

@@ -1,75 +1,137 @@
-"""Events a second through the whole path: `make bench` or `python tests/bench/throughput.py [EVENTS]`.
+"""Events a second through the workers, catching up on a backlog: wall clock, exactly once, all outputs.
 
-Publishes simulated events to an embedded broker, then starts one facts and one kpis worker on the backlog (wall clock,
-exactly once, all outputs) and takes the time until everything is committed. Prints one JSON object.
+A tenth of the events is warm-up. "Facts" is the rate until stage 1 has committed everything, "whole path" until stage 2
+has, too.
 """
 
 from __future__ import annotations
 
-import json
-import os
-import platform
-import sys
+import asyncio
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import NamedTuple
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-
-import asyncio
-
+import orjson
+from support.offsets import Offsets
 from support.workers import Cluster, publish
 
 from streamproc.bus.connection import Broker
 from streamproc.bus.embedded import EmbeddedKafka
-from streamproc.bus.publish import record
+from streamproc.bus.publish import Record, record
 from streamproc.bus.topics import create, table
-from streamproc.events import EVENT_TOPICS
+from streamproc.events import CRM
+from streamproc.outputs.topics import rfc3339
 from streamproc.simulate import Organisation
 
 APP = "bench"
-RATE = 2_000.0  # of the simulated organisation: how densely events lie in event time
-WARM_UP = 1 / 10  # share of the events that is not timed
+RATE = 2_000.0  # events a second of event time: how densely they lie
+WARM_UP = 1 / 10
+LOOK_S = 0.1
+REPS = 200
+ONE_KPI = (str(Path(__file__).with_name("one_kpi.py")),)
 
 
-def main(events: int) -> None:
+class Rates(NamedTuple):
+    """Events a second."""
+
+    facts: float
+    whole: float
+
+
+@contextmanager
+def cluster_of(program: tuple[str, ...] = ("-m", "streamproc"), partitions: int = 4) -> Iterator[Cluster]:
+    """Workers to be, on a broker of their own with all topics. Those that run at the end are stopped."""
     with tempfile.TemporaryDirectory() as folder, EmbeddedKafka() as kafka:
-        asyncio.run(create(Broker(kafka.bootstrap), table(APP)))
-        end_ms = int(time.time() * 1000)
-        organisation = Organisation(seed=1, start_ms=end_ms - int(events / RATE * 1000), flaws=0)
-        found = [(topic, key, line) for _, topic, key, line in organisation.events(end_ms, RATE)]
-        publish(kafka.bootstrap, [record(line) for line in organisation.reference()])
-        publish(kafka.bootstrap, found)
-        cluster = Cluster(kafka.bootstrap, APP, Path(folder), clock="wall")
+        asyncio.run(create(Broker(kafka.bootstrap), table(APP, partitions)))
+        cluster = Cluster(kafka.bootstrap, APP, Path(folder), clock="wall", program=program)
         try:
-            for stage in ("kpis", "facts"):
-                cluster.start(stage, stage)
-            print(json.dumps(measure(cluster, len(found)), indent=2))
+            yield cluster
         finally:
             cluster.stop()
 
 
-def measure(cluster: Cluster, events: int) -> dict[str, object]:
-    """Time from the end of the warm-up until each stage has committed everything."""
-    done = 0
-    while done < events * WARM_UP:
-        done = cluster.committed("facts", EVENT_TOPICS)
-        time.sleep(0.05)
-    began = time.monotonic()
-    while (now_done := cluster.committed("facts", EVENT_TOPICS)) < events:
-        time.sleep(0.05)
-    facts_s = time.monotonic() - began
-    cluster.settle()
-    whole_s = time.monotonic() - began
-    return {
-        "events": now_done,
-        "facts_events_per_s": round((events - done) / facts_s),
-        "whole_path_events_per_s": round((events - done) / whole_s),
-        "cores": os.cpu_count(),
-        "python": platform.python_version(),
-        "machine": platform.machine(),
-    }
+def simulated(events: int) -> tuple[list[Record], list[Record]]:
+    """Reference data, and about so many events of all types until now."""
+    end_ms = int(time.time() * 1000)
+    organisation = Organisation(seed=1, start_ms=end_ms - int(events / RATE * 1000), flaws=0)
+    found = [(topic, key, line) for _, topic, key, line in organisation.events(end_ms, RATE)]
+    return [record(line) for line in organisation.reference()], found
 
 
-if __name__ == "__main__":
-    main(int(sys.argv[1]) if len(sys.argv) > 1 else 300_000)
+def calls(events: int) -> Iterator[Record]:
+    """Calls of 200 reps until now, as their only events; a rep's have the same key, so that no peer must sort them."""
+    begin_ms = int(time.time() * 1000 - events / RATE * 1000)
+    for n in range(events):
+        rep = f"rep-{n * 7919 % REPS:03d}"
+        event = {
+            "specversion": "1.0",
+            "id": f"call-{n:09d}",
+            "source": "bench/telephony",
+            "type": "call.logged",
+            "subject": f"call/{rep}",
+            "time": rfc3339(begin_ms + int(n / RATE * 1000)),
+            "data": {
+                "rep": rep,
+                "direction": "outbound",
+                "outcome": "connected",
+                "duration_s": 180,
+                "channel": "phone",
+            },
+        }
+        yield CRM, f"call/{rep}".encode(), orjson.dumps(event)
+
+
+def whole_path(events: int) -> Rates:
+    """All KPIs over simulated events of all types."""
+    with cluster_of() as cluster:
+        reference, found = simulated(events)
+        publish(cluster.bootstrap, reference)
+        publish(cluster.bootstrap, found)
+        start(cluster, "kpis", "facts")
+        return Rates(*measure(cluster, len(found)))
+
+
+def one_kpi(events: int) -> Rates:
+    """One KPI by rep over calls."""
+    with cluster_of(ONE_KPI) as cluster:
+        publish(cluster.bootstrap, calls(events))
+        start(cluster, "kpis", "facts")
+        return Rates(*measure(cluster, events))
+
+
+def facts_alone(events: int, workers: int) -> float:
+    """Events a second through stage 1 of all KPIs, in so many processes; stage 2 does not run."""
+    with cluster_of() as cluster:
+        reference, found = simulated(events)
+        publish(cluster.bootstrap, reference)
+        start(cluster, *(f"facts-{n}" for n in range(workers)))
+        publish(cluster.bootstrap, found)
+        return measure(cluster, len(found), ("facts",))[0]
+
+
+def start(cluster: Cluster, *names: str) -> None:
+    """Workers named after their stages, ready."""
+    for name in names:
+        cluster.start(name, name.partition("-")[0])
+    for name in names:
+        cluster.wait_ready(name)
+
+
+def measure(cluster: Cluster, events: int, stages: tuple[str, ...] = ("facts", "kpis")) -> list[float]:
+    """Events a second after the warm-up until each of the stages, one after the other, has committed everything."""
+
+    async def run() -> list[float]:
+        async with Offsets(cluster.bootstrap) as offsets:
+            while (done := (await cluster.progress(offsets, "facts")).done) < events * WARM_UP:  # noqa: ASYNC110
+                await asyncio.sleep(LOOK_S)
+            began, rates = time.monotonic(), []
+            for stage in stages:
+                while (await cluster.progress(offsets, stage)).lag != 0:  # noqa: ASYNC110 (the broker tells nobody)
+                    await asyncio.sleep(LOOK_S)
+                rates.append((events - done) / (time.monotonic() - began))
+            return rates
+
+    return asyncio.run(run())

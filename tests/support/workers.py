@@ -73,13 +73,17 @@ class End(NamedTuple):
 
 @dataclass
 class Cluster:
-    """Workers of one app id on one broker; logs go to `folder`. `env` is the environment of all of them."""
+    """Workers of one app id on one broker; logs go to `folder`. `env` is the environment of all of them.
+
+    `program`: what Python runs.
+    """
 
     bootstrap: str
     app: str
     folder: Path
     clock: str = "event"
     env: dict[str, str] = field(default_factory=dict)
+    program: tuple[str, ...] = ("-m", "streamproc")
     workers: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
     ports: dict[str, int] = field(default_factory=dict)
     stages: dict[str, str] = field(default_factory=dict)
@@ -95,7 +99,7 @@ class Cluster:
         port = self.ports.setdefault(name, free_port())
         self.stages[name] = stage
         self._due.pop(name, None)
-        command = [sys.executable, "-m", "streamproc", "worker", "--stage", stage, "--port", str(port)]
+        command = [sys.executable, *self.program, "worker", "--stage", stage, "--port", str(port)]
         command += ["--clock", self.clock, "--bootstrap-servers", self.bootstrap, "--app", self.app]
         with (self.folder / f"{name}.log").open("ab") as log:
             self._began[name] = log.tell()

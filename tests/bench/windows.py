@@ -1,0 +1,67 @@
+"""What an event costs in stage 2 when the longest window that has anything in it is an hour, and when it is 90 days.
+
+The same history (groups, events) squeezed into an hour or spread over 90 days; then the same events come live. CPU time
+of adding them, moving the clock and evaluating, in a process of its own each.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import time
+from collections.abc import Iterable
+from concurrent.futures import ProcessPoolExecutor
+
+from streamproc.backtest import Line, _Partial, load_reference
+from streamproc.events import EVENT_TOPICS
+from streamproc.facts.reference import Reference
+from streamproc.ingest.kpis_file import full_catalogue
+from streamproc.pipeline import FactsStage, KpisStage
+from streamproc.simulate import Organisation
+
+END_MS = 1_790_000_000_000
+HOUR_MS, DAYS_90_MS = 3_600_000, 90 * 86_400_000
+HISTORY, LIVE, LIVE_RATE = 20_000, 20_000, 2_000.0
+CUT = 2_000  # events a checkpoint
+
+
+def cost(span_ms: int) -> float:
+    """Microseconds an event, after a history over so much time."""
+    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
+        return pool.submit(_cost, span_ms).result()
+
+
+def _cost(span_ms: int) -> float:
+    live_ms = END_MS - int(LIVE / LIVE_RATE * 1000)
+    organisation = Organisation(seed=1, start_ms=live_ms - span_ms, flaws=0)
+    reference = load_reference(organisation.reference(), Reference())
+    catalogue = full_catalogue("EUR")
+    facts, kpis = FactsStage(catalogue, reference), KpisStage(catalogue, reference=reference)
+    feed(facts, kpis, organisation.events(live_ms, HISTORY / span_ms * 1000))
+    live = [*organisation.events(END_MS, LIVE_RATE)]
+    return feed(facts, kpis, live) / len(live) * 1e6
+
+
+def feed(facts: FactsStage, kpis: KpisStage, events: Iterable[tuple[int, str, bytes, bytes]]) -> float:
+    """Everything through both stages; returns the CPU seconds of stage 2."""
+    took_s = 0.0
+    chunk: list[tuple[int, Line]] = []
+
+    def flush() -> float:
+        for topic in EVENT_TOPICS:
+            if found := [line for _, line in chunk if line.topic == topic]:
+                facts.on_batch(found, None)
+        cut = facts.take_cut()
+        partials = [_Partial(group.encode(), value) for group, value in cut.partials] if cut else []
+        began = time.process_time()
+        kpis.on_batch(partials)
+        kpis.on_tick(chunk[-1][0])
+        kpis.take_cut()
+        took = time.process_time() - began
+        chunk.clear()
+        return took
+
+    for offset, (at_ms, topic, key, value) in enumerate(events):
+        chunk.append((at_ms, Line(value, at_ms, key, topic, 0, offset, at_ms)))
+        if len(chunk) == CUT:
+            took_s += flush()
+    return took_s + flush() if chunk else took_s
