@@ -13,7 +13,6 @@ from streamproc.bus.handover import FILLING, HANDOVER, PUBLISHED, TAKING_OVER, c
 from streamproc.bus.record_batches import partition_of
 from streamproc.bus.task import VALUES, Cut, Output
 from streamproc.facts.targets import PERIODS
-from streamproc.kpis.evaluate import series_of
 from streamproc.kpis.working_time import WorkingTime
 from streamproc.outputs.judged_metrics import Period
 from streamproc.outputs.news import ALERTS, EVENTS, alert_record, reached_record, won_record
@@ -182,7 +181,7 @@ class KpisTask:
         cut = self.stage.take_cut()
         if cut is None:
             return None
-        outputs = [Output(VALUES, self.partition, value_key(series_of(v)), encode_value(v)) for v in cut.values]
+        outputs = [Output(VALUES, self.partition, value_key(v), encode_value(v)) for v in cut.values]
         outputs += [Output(VALUES, self.partition, value_key(series), None) for series in cut.ceased]
         key, clock = clock_record(self.partition, cut.clock_ms)
         outputs.append(Output(VALUES, self.partition, key, clock))

@@ -12,7 +12,6 @@ import orjson
 
 from streamproc.facts.won import Won
 from streamproc.kpis.against import Against
-from streamproc.kpis.evaluate import series_of
 from streamproc.kpis.judge import Alert
 from streamproc.kpis.kpi import Catalogue, KpiValue
 from streamproc.outputs.texts import alert_text, reached_text, won_text
@@ -25,7 +24,7 @@ Record = tuple[bytes, bytes]  # key and value
 def alert_record(alert: Alert, catalogue: Catalogue) -> Record:
     """A change of band."""
     value, found = alert.value, alert.value.against or Against()
-    kpi, series = catalogue[value.kpi], value_key(series_of(value))
+    kpi, series = catalogue[value.kpi], value_key(value)
     row = {
         "id": _id(series, str(value.as_of_ms).encode(), found.band.encode()),
         "kpi": value.kpi,
@@ -54,7 +53,7 @@ def reached_record(value: KpiValue, catalogue: Catalogue) -> Record:
     kpi, found = catalogue[value.kpi], value.against or Against()
     start_ms = value.window_start_ms or 0
     row = {
-        "id": _id(b"target.reached", value_key(series_of(value)), str(start_ms).encode()),
+        "id": _id(b"target.reached", value_key(value), str(start_ms).encode()),
         "type": "target.reached",
         "kpi": value.kpi,
         "title_en": kpi.title_en,

@@ -12,7 +12,6 @@ from streamproc.facts.reference import Reference
 from streamproc.facts.won import Won
 from streamproc.ingest.reference_file import reference_event
 from streamproc.kpis.catalogue import catalogue
-from streamproc.kpis.evaluate import series_of
 from streamproc.kpis.judge import BAD, Alert
 from streamproc.kpis.kpi import Catalogue, KpiValue
 from streamproc.outputs.news import alert_record, won_record
@@ -55,7 +54,7 @@ def figures(at_ms: int) -> Figures:
     events = (line for _, _, _, line in organisation.events(at_ms, RATE))
     ((_, values),) = Backtest(events, shown_kpis(), reference).at([at_ms])
     past = [then for minute in range(HISTORY_MIN, 0, -1) for then in _before(values, minute)]
-    records = [(value_key(series_of(value)), encode_value(value)) for value in (*past, *values)]
+    records = [(value_key(value), encode_value(value)) for value in (*past, *values)]
     return Figures(values, reference, at_ms, records)
 
 
@@ -89,7 +88,7 @@ def fill(board: Board, found: Figures, now_ms: int) -> None:
 
 
 def put(board: Board, value: KpiValue) -> None:
-    board.take_value(value_key(series_of(value)), encode_value(value))
+    board.take_value(value_key(value), encode_value(value))
 
 
 def clock(board: Board, at_ms: int) -> None:
