@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from msgspec import Struct
 
 from streamproc.bus.batches import Batch
 from streamproc.bus.connection import Broker
@@ -36,7 +37,7 @@ TRANSACTION_S = 60.0  # after that the broker gives a transaction up, so waiting
 Headers = Sequence[tuple[str, bytes]]
 
 
-class Output(NamedTuple):
+class Output(Struct, frozen=True, gc=False):
     """One record to publish."""
 
     topic: str
