@@ -53,8 +53,7 @@ def ratio(what: str, one: Figure | None, other: Figure | None, target: Target) -
 
 def line(one: Figure) -> str:
     """A figure as a line of text, for those who wait."""
-    found = " ".join(map(_short, one.runs)) or one.why
-    return f"{one.what}: {found} {one.unit}"
+    return f"{one.what}: {' '.join(map(_short, one.runs))} {one.unit}" if one.runs else f"{one.what}: {one.why}"
 
 
 def show(figures: Iterable[Figure]) -> None:
