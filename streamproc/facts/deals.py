@@ -173,7 +173,7 @@ class _Replay:
         if kind == "deleted":
             self.stay, self.state = None, after
         elif kind == "reopened":
-            self._reopen(t, NONE if after == "back" else after)
+            self._reopen(entry, NONE if after == "back" else after)
         elif after in DECIDED:
             self._decide(t, after)
             self._cost(entry)
@@ -252,13 +252,16 @@ class _Replay:
         else:
             self.decision.append(Fact("deal_cost", entry.time_ms, money, pack(self.dims)))
 
-    def _reopen(self, t: int, after: str) -> None:
-        """Back to the stage it had when decided, or the last one before it that does not itself decide."""
+    def _reopen(self, entry: Entry, after: str) -> None:
+        """Back to the stage it had when decided, or the last one before it that does not itself decide.
+
+        What was probable there is forgotten with the stage left; what the reopening itself says holds.
+        """
         self.decision, self.stay, self.state = [], None, after
         if self.stage != self.open_stage:
-            self.stage, self.probability = self.open_stage, None
+            self.stage, self.probability = self.open_stage, entry.data.get("probability")
         if after == OPEN and self.stage is not None:
-            self._stay(self.stage, t)
+            self._stay(self.stage, entry.time_ms)
 
     def _decides(self, name: str) -> bool:
         stage = self.look.stage(self.pipeline, name)

@@ -492,3 +492,18 @@ def test_pipeline_growth_compares_with_the_windows_start() -> None:
     assert (row.numerator, row.denominator) == (-300, 500)
     row = day.row("pipeline_growth_ratio", "1h", at="11:00")
     assert (row.value, row.numerator, row.denominator) == (0, 0, 200)
+
+
+def test_what_a_reopening_says_of_the_probability_holds() -> None:
+    day = replay(
+        """
+        08:00 deal.created       d1 rep=ann amount=100 stage=signed
+        08:00 deal.created       d2 rep=bob amount=100 stage=demo probability=0.9
+        08:10 deal.stage_changed d2 stage=signed
+        09:00 deal.reopened      d1 probability=0.0
+        09:00 deal.reopened      d2
+        """,
+        reference=STAGES,
+    )
+    assert day.value("pipeline_weighted_eur", at="10:00", rep="ann") == 0
+    assert day.value("pipeline_weighted_eur", at="10:00", rep="bob") == 50  # the 0.9 went with the stage left

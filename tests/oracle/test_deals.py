@@ -284,3 +284,16 @@ def test_an_update_that_names_another_stage_moves_the_deal() -> None:
     answer = ask(events, reference=STAGES)
     assert answer["stage_dwell_seconds", "deal_stage=new", "all"] == Row(3600, 3600, 1, 1)
     assert answer["open_deals", "deal_stage=demo", None].value == 1
+
+
+def test_a_reopening_may_say_how_probable_the_deal_is_now() -> None:
+    events = [
+        created("08:00", "1", 100, stage="signed", rep="a"),  # decided at once: no stage to come back to
+        ev("deal.reopened", "09:00", "1", probability=0.0),
+        created("08:00", "2", 100, stage="demo", probability=0.9, rep="b"),
+        ev("deal.stage_changed", "08:30", "2", stage="signed"),
+        ev("deal.reopened", "09:00", "2"),  # forgets the 0.9 with the stage left
+    ]
+    answer = ask(events, reference=STAGES)
+    assert answer["pipeline_weighted_eur", "rep=a", None].value == 0
+    assert answer["pipeline_weighted_eur", "rep=b", None].value == 50
