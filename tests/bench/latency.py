@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 import orjson
 from aiokafka import AIOKafkaProducer, TopicPartition
+from support.build import line
 from support.workers import Cluster, publish
 from throughput import cluster_of, start
 
@@ -21,7 +22,6 @@ from streamproc.bus.connection import Broker
 from streamproc.bus.publish import record
 from streamproc.bus.record_batches import partition_of
 from streamproc.events import CRM
-from streamproc.outputs.topics import rfc3339
 from streamproc.simulate import Organisation
 
 PARTITIONS = 4
@@ -54,7 +54,7 @@ def latency(events_per_s: float) -> Latency:
     with cluster_of(partitions=PARTITIONS) as cluster:
         begin_ms = int((time.time() + 20 + LOAD_S * events_per_s * GENERATING) * 1000)
         organisation = Organisation(seed=1, start_ms=begin_ms, flaws=0)
-        publish(cluster.bootstrap, [record(line) for line in organisation.reference()])
+        publish(cluster.bootstrap, [record(raw) for raw in organisation.reference()])
         found = organisation.events(begin_ms + int(LOAD_S * 1000), events_per_s)
         load = sorted([*(Send(*one) for one in found), *probes(begin_ms)], key=lambda one: one.at_ms)
         start(cluster, "kpis", "facts")
@@ -65,16 +65,8 @@ def latency(events_per_s: float) -> Latency:
 def probes(begin_ms: int) -> Iterator[Send]:
     for n in range(int(LOAD_S / PROBE_S)):
         at_ms = begin_ms + int(n * PROBE_S * 1000)
-        event = {
-            "specversion": "1.0",
-            "id": f"probe-{n}",
-            "source": "bench/probe",
-            "type": "call.logged",
-            "subject": f"call/probe-{n}",
-            "time": rfc3339(at_ms),
-            "data": {"rep": REP, "outcome": "connected"},
-        }
-        yield Send(at_ms, CRM, f"call/probe-{n}".encode(), orjson.dumps(event))
+        name = f"probe-{n}"
+        yield Send(at_ms, CRM, f"call/{name}".encode(), line("call.logged", name, at_ms, rep=REP, outcome="connected"))
 
 
 async def run(cluster: Cluster, load: list[Send], begin_ms: int) -> Latency:

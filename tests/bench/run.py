@@ -131,7 +131,8 @@ def main() -> None:
         for figure in PARTS[name](Asked(given.events, given.runs)):
             found.append(figure)
             print(f"  {line(figure)}", file=sys.stderr, flush=True)
-    found += ratios({one.what: one for one in found})
+    if "peers" in given.only:
+        found += ratios({one.what: one for one in found})
     show(found)
     print(f"written to {save(found, time.monotonic() - began)}")
 

@@ -103,16 +103,15 @@ def sample(cluster: Cluster, began: float, sent: int, before: int) -> Sample:
         assert cluster.workers[name].poll() is None, f"{name} ended: {cluster.why(name)}"
         pages[name] = cluster.get(name, "/metrics")
     facts_lag, kpis_lag = (total(pages[name], r"streamproc_consumer_lag_records\{.*\}") for name in pages)
-    partials = published(cluster) - before
+    partials = published(pages["facts"]) - before
     facts, kpis = (resident_mb(cluster.workers[name].pid) for name in pages)
     entities = total(pages["facts"], r'streamproc_state_keys\{table="entities-\d+"\}')
     return Sample(time.monotonic() - began, sent, partials, facts, kpis, facts_lag, kpis_lag, entities)
 
 
-def published(cluster: Cluster) -> int:
+def published(page: str) -> int:
     """Records that stage 1 has given to stage 2 since its start."""
-    series = rf'streamproc_published_total\{{topic="{partials_topic(APP)}"\}}'
-    return total(cluster.get("facts", "/metrics"), series)
+    return total(page, rf'streamproc_published_total\{{topic="{partials_topic(APP)}"\}}')
 
 
 def total(page: str, series: str) -> int:
@@ -139,7 +138,7 @@ async def run(cluster: Cluster, minutes: float, rate: float | None) -> list[Samp
         rate = rate or most / 2
         print(f"the machine manages {most:,.0f} events/s; {minutes:g} minutes at {rate:,.0f}/s follow", flush=True)
         speed = rate * DAY_S / PER_DAY
-        before = await asyncio.to_thread(published, cluster)
+        before = published(await asyncio.to_thread(cluster.get, "facts", "/metrics"))
         begin_ms, began = organisation.now_ms, time.monotonic()
         sent, samples, next_at = 0, list[Sample](), 0.0
         while (passed := time.monotonic() - began) < minutes * 60:

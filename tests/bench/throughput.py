@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-import orjson
+from support.build import line
 from support.offsets import Offsets
 from support.workers import Cluster, publish
 
@@ -23,7 +23,6 @@ from streamproc.bus.embedded import EmbeddedKafka
 from streamproc.bus.publish import Record, record
 from streamproc.bus.topics import create, table
 from streamproc.events import CRM
-from streamproc.outputs.topics import rfc3339
 from streamproc.simulate import Organisation
 
 APP = "bench"
@@ -57,8 +56,8 @@ def simulated(events: int) -> tuple[list[Record], list[Record]]:
     """Reference data, and about so many events of all types until now."""
     end_ms = int(time.time() * 1000)
     organisation = Organisation(seed=1, start_ms=end_ms - int(events / RATE * 1000), flaws=0)
-    found = [(topic, key, line) for _, topic, key, line in organisation.events(end_ms, RATE)]
-    return [record(line) for line in organisation.reference()], found
+    found = [(topic, key, raw) for _, topic, key, raw in organisation.events(end_ms, RATE)]
+    return [record(raw) for raw in organisation.reference()], found
 
 
 def calls(events: int) -> Iterator[Record]:
@@ -66,22 +65,9 @@ def calls(events: int) -> Iterator[Record]:
     begin_ms = int(time.time() * 1000 - events / RATE * 1000)
     for n in range(events):
         rep = f"rep-{n * 7919 % REPS:03d}"
-        event = {
-            "specversion": "1.0",
-            "id": f"call-{n:09d}",
-            "source": "bench/telephony",
-            "type": "call.logged",
-            "subject": f"call/{rep}",
-            "time": rfc3339(begin_ms + int(n / RATE * 1000)),
-            "data": {
-                "rep": rep,
-                "direction": "outbound",
-                "outcome": "connected",
-                "duration_s": 180,
-                "channel": "phone",
-            },
-        }
-        yield CRM, f"call/{rep}".encode(), orjson.dumps(event)
+        data = {"rep": rep, "direction": "outbound", "outcome": "connected", "duration_s": 180}
+        at_ms = begin_ms + int(n / RATE * 1000)
+        yield CRM, f"call/{rep}".encode(), line("call.logged", rep, at_ms, id=f"call-{n:09d}", **data)
 
 
 def whole_path(events: int) -> Rates:

@@ -10,6 +10,7 @@ import multiprocessing
 import time
 from collections.abc import Iterable
 from concurrent.futures import ProcessPoolExecutor
+from itertools import islice
 
 from streamproc.backtest import Line, _Partial, load_reference
 from streamproc.events import EVENT_TOPICS
@@ -44,24 +45,18 @@ def _cost(span_ms: int) -> float:
 def feed(facts: FactsStage, kpis: KpisStage, events: Iterable[tuple[int, str, bytes, bytes]]) -> float:
     """Everything through both stages; returns the CPU seconds of stage 2."""
     took_s = 0.0
-    chunk: list[tuple[int, Line]] = []
-
-    def flush() -> float:
+    numbered = enumerate(events)
+    while chunk := [
+        Line(value, at_ms, key, topic, 0, offset, at_ms) for offset, (at_ms, topic, key, value) in islice(numbered, CUT)
+    ]:
         for topic in EVENT_TOPICS:
-            if found := [line for _, line in chunk if line.topic == topic]:
+            if found := [line for line in chunk if line.topic == topic]:
                 facts.on_batch(found, None)
         cut = facts.take_cut()
         partials = [_Partial(group.encode(), value) for group, value in cut.partials] if cut else []
         began = time.process_time()
         kpis.on_batch(partials)
-        kpis.on_tick(chunk[-1][0])
+        kpis.on_tick(chunk[-1].time_ms)
         kpis.take_cut()
-        took = time.process_time() - began
-        chunk.clear()
-        return took
-
-    for offset, (at_ms, topic, key, value) in enumerate(events):
-        chunk.append((at_ms, Line(value, at_ms, key, topic, 0, offset, at_ms)))
-        if len(chunk) == CUT:
-            took_s += flush()
-    return took_s + flush() if chunk else took_s
+        took_s += time.process_time() - began
+    return took_s

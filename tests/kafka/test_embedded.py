@@ -124,8 +124,8 @@ def is_running(pid: str) -> bool:
 def test_temporary_data_directory_is_removed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Without Kafka itself: a start that fails must clean up as well."""
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    monkeypatch.setattr(embedded, "_java", lambda: Path("/bin/false"))
-    monkeypatch.setattr(embedded, "_class_path", lambda _step: "")
+    monkeypatch.setattr(embedded, "java_runtime", lambda: Path("/bin/false"))
+    monkeypatch.setattr(embedded, "class_path", lambda _step: "")
     broker = EmbeddedKafka()
     with pytest.raises(EmbeddedKafkaError, match="could not format its data directory"):
         broker.start()
@@ -186,10 +186,10 @@ class FakeBuilder:
 
 def test_an_interrupted_fetch_is_repaired(tmp_path: Path) -> None:
     builder = FakeBuilder(tmp_path, is_repairable=True)
-    assert embedded._complete_jars(builder, tmp_path / "repository") == [builder.jar]
+    assert embedded._complete_jars(builder, tmp_path / "repository", "any") == [builder.jar]
     assert zipfile.is_zipfile(builder.jar)
 
 
 def test_a_cache_beyond_repair_is_named(tmp_path: Path) -> None:
     with pytest.raises(RuntimeError, match="damaged; delete it"):
-        embedded._complete_jars(FakeBuilder(tmp_path, is_repairable=False), tmp_path / "repository")
+        embedded._complete_jars(FakeBuilder(tmp_path, is_repairable=False), tmp_path / "repository", "any")
