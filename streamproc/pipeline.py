@@ -295,24 +295,18 @@ class KpisStage:
         self.event_clock_ms = 0  # the next whole minute after the latest event of any facts task
         self._clocked = 0
         self._oldest: Arrival | None = None
+        self._waiting: dict[str, list[list[Any]]] = {}  # minutes of each partial sum of a group, not yet in the slices
         self._shed = 0
         self._fed = Fed(self.catalogue)
 
     def on_batch(self, records: Iterable[Record]) -> None:
-        """Add partial sums. Facts at or after the clock are held until it reaches them.
-
-        While there are `max_groups` groups, those of new groups are shed, but never the company's, teams' and regions'.
-        """
+        """Take partial sums. They wait for the next cut: adding up those of a group first makes slices cheaper."""
         for record in records:
             group = (record.key or b"").decode()
             if group == CLOCK:
                 self._on_clock(record.value or b"")
-                continue
-            if self._is_shed(group):
-                self._shed += 1
-                continue
-            minutes = _partial(record.value or b"\x90")
-            self.slices.add(group, ((minute_ms, load(bag), load(levels)) for minute_ms, bag, levels in minutes))
+            else:
+                self._waiting.setdefault(group, []).append(_partial(record.value or b"\x90"))
 
     def on_tick(self, clock_ms: int) -> None:
         """Slide the windows to the clock: the wall's, or `event_clock_ms`."""
@@ -321,6 +315,7 @@ class KpisStage:
 
     def take_cut(self) -> KpisCut | None:
         """Everything since the last cut; None if neither state nor a value nor the clock's minute changed."""
+        self._add_waiting()
         values, ceased = self.evaluator.changed()
         judged = self.judge.take(self.evaluator.unchanged(self._restored, values) + values, ceased)
         self._restored, values, changes = [], judged.values, self.slices.changes
@@ -348,6 +343,19 @@ class KpisStage:
         self.judge.restore(state)
         self._look_up()
         self._restored, _ = self.evaluator.changed()  # so that a series that ceases next is known to have been there
+
+    def _add_waiting(self) -> None:
+        """Facts at or after the clock are held until it reaches them.
+
+        While there are `max_groups` groups, those of new groups are shed, but never the company's, teams' and regions'.
+        """
+        waiting, self._waiting = self._waiting, {}
+        for group, partials in waiting.items():
+            if self._is_shed(group):
+                self._shed += len(partials)
+                continue
+            minutes = (minute for partial in partials for minute in partial)
+            self.slices.add(group, ((minute_ms, load(bag), load(levels)) for minute_ms, bag, levels in minutes))
 
     def _look_up(self) -> None:
         """Once a minute, and when reference data came."""
