@@ -19,7 +19,7 @@ import faust
 from faust.contrib.asgi import faust_app_running
 
 from streamproc import __version__
-from streamproc.bus.batches import BatchSchema
+from streamproc.bus.batches import BatchSchema, NoTables
 from streamproc.bus.connection import Broker
 from streamproc.bus.follow import ReferenceFollower
 from streamproc.bus.handover import NOTHING_TOLD, HandoverError, told
@@ -206,6 +206,7 @@ class Worker:
             web_enabled=False,
             worker_redirect_stdouts=False,
             cython_optimizations=False,
+            TableManager=NoTables,
         )
         app.host = host
         topics = host.inputs.topics

@@ -15,11 +15,13 @@ from typing import Any, Protocol
 import faust
 from aiokafka.errors import IllegalStateError, NoOffsetForPartitionError
 from aiokafka.structs import ConsumerRecord
+from faust.tables.manager import TableManager
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP, ConsumerMessage
 
 CHUNK = 2_000  # records a message: 5 to 15 ms of work, so the event loop stays responsive
 LOOK_S = 0.2  # how long a fetch may keep a task that has just been restored waiting
+FETCH_BYTES, FETCH_MS = 64 * 1024, 50  # the broker waits for so much or so long: each answer has its fixed costs
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +57,7 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
     def _create_worker_consumer(self, transport: Any) -> Any:
         consumer = super()._create_worker_consumer(transport)
         consumer._isolation_level = "read_committed"  # Faust sets it only in its own exactly-once mode
-        consumer._fetch_max_wait_ms = 500
+        consumer._fetch_min_bytes, consumer._fetch_max_wait_ms = FETCH_BYTES, FETCH_MS
         return consumer
 
     async def on_thread_stop(self) -> None:
@@ -192,6 +194,14 @@ class Transport(driver.Transport):  # type: ignore[misc]
     """Entry point `faust.transports: kpi`."""
 
     Consumer = Consumer
+
+
+class NoTables(TableManager):  # type: ignore[misc]
+    """There are none to wait for: Faust gives them a second at each start."""
+
+    async def on_start(self) -> None:
+        await self._update_channels()
+        await self.recovery.start()
 
 
 class BatchSchema(faust.Schema):  # type: ignore[misc]

@@ -26,9 +26,9 @@ async def read(consumer: AIOKafkaConsumer, topic: str, *, follow: bool) -> Async
     With `follow` it goes on after that, waiting for more. Raises LookupError if there is no such topic.
     """
     partitions = await topic_partitions(consumer, topic)
+    ends = await consumer.end_offsets(partitions)  # first: behind a fetch that waits for records it takes as long
     consumer.assign(partitions)
     await consumer.seek_to_beginning(*partitions)
-    ends = await consumer.end_offsets(partitions)
     while True:
         positions = [await consumer.position(tp) >= ends[tp] for tp in partitions]
         if all(positions):

@@ -19,8 +19,9 @@ from streamproc.outputs.own_metrics import OwnMetrics
 
 log = logging.getLogger(__name__)
 
-IDLE_S, BUSY_S, MOST_S = 0.1, 0.5, 2.0  # between checkpoints
-BUSY_RECORDS = 2_000  # records since the last checkpoint that count as load
+TURNS = 4  # a quarter of the tasks is committed at a time: values need not wait for those of all others
+IDLE_S, BUSY_S, MOST_S = 0.025, 0.125, 0.5  # between turns
+BUSY_RECORDS = 500  # records since the last turn that count as load
 TICK_S = 1.0
 REVOKE_S = 20.0  # for the last checkpoint before partitions move; the group waits 60 s for us
 MAX_UNCOMMITTED_BYTES = 64 * 1024 * 1024  # of input; beyond that, reading waits for the broker to take a checkpoint
@@ -56,7 +57,7 @@ class TaskHost:
         self._restoring: dict[int, Task] = {}
         self._progress_due = 0.0
         self._records = 0
-        self._uncommitted_bytes = 0
+        self._uncommitted: dict[int, int] = {}  # bytes of input, by partition
         self._room = asyncio.Event()
         self._room.set()
         self._runner: asyncio.Task[None] | None = None
@@ -71,7 +72,7 @@ class TaskHost:
         if self._runner is not None:
             await asyncio.gather(self._runner, return_exceptions=True)  # not cancelled: it may be in a transaction
         await self._give_up_starts()
-        await self._checkpoint_all()
+        await self._checkpoint([*self.tasks.values()])
         await asyncio.gather(*(task.stop() for task in self.tasks.values()), return_exceptions=True)
         self.tasks.clear()
 
@@ -110,7 +111,7 @@ class TaskHost:
         await self._give_up_starts()
         try:
             async with asyncio.timeout(REVOKE_S):
-                await self._checkpoint_all()
+                await self._checkpoint([*self.tasks.values()])
         except TimeoutError:
             self.fail(TimeoutError(f"no checkpoint within {REVOKE_S:g} s"), "giving up partitions")
         for task in self.tasks.values():
@@ -147,14 +148,17 @@ class TaskHost:
         except Exception as error:
             self.fail(error, f"batch of {batch.tp.topic} partition {batch.tp.partition}")
             return
-        self._hold(sum(len(record.value or b"") for record in batch.records))
-        if self._uncommitted_bytes > MAX_UNCOMMITTED_BYTES:
+        size = sum(len(record.value or b"") for record in batch.records)
+        self._uncommitted[task.partition] = self._uncommitted.get(task.partition, 0) + size
+        if self._filled() > 1:
             self._room.clear()
         self.metrics.event_processing_seconds.labels(self.connection.group).observe(time.perf_counter() - began)
 
-    def _hold(self, more: int) -> None:
-        self._uncommitted_bytes = max(0, self._uncommitted_bytes + more)
-        self.metrics.stream_buffer_ratio.set(self._uncommitted_bytes / MAX_UNCOMMITTED_BYTES)
+    def _filled(self) -> float:
+        """How much of what may be processed and not committed is; over 1, reading waits."""
+        filled = sum(self._uncommitted.values()) / MAX_UNCOMMITTED_BYTES
+        self.metrics.stream_buffer_ratio.set(filled)
+        return filled
 
     async def _take_over(self, assigned: set[TP], move: int, previous: asyncio.Task[None] | None) -> None:
         if previous is not None:
@@ -233,7 +237,7 @@ class TaskHost:
     async def _run(self) -> None:
         """Checkpoints and ticks until stopped or failed."""
         next_tick = time.monotonic()
-        took_s = 0.0
+        turn, took_s = 0, 0.0
         while not self.failed.done() and not self._stopping:
             pause_s = pause_after(took_s, self._records)
             await asyncio.sleep(pause_s)
@@ -243,9 +247,9 @@ class TaskHost:
             if time.monotonic() >= next_tick:
                 next_tick = time.monotonic() + TICK_S
                 self._tick(int(time.time() * 1000))
-            began = time.monotonic()
-            await self._checkpoint_all()
-            took_s = time.monotonic() - began
+            began = time.thread_time()
+            await self._checkpoint([*self.tasks.values()][turn::TURNS])
+            turn, took_s = (turn + 1) % TURNS, time.thread_time() - began
             self._tell_progress()
             self.loop_beat_at = time.monotonic()
 
@@ -263,17 +267,19 @@ class TaskHost:
             except Exception as error:
                 self.fail(error, f"tick of task {task.partition}")
 
-    async def _checkpoint_all(self) -> None:
+    async def _checkpoint(self, tasks: list[Task]) -> None:
         if self.failed.done():
             return
-        tasks, taken = list(self.tasks.values()), self._uncommitted_bytes
+        taken = {task.partition: self._uncommitted.setdefault(task.partition, 0) for task in tasks}
         pressing = asyncio.get_running_loop().call_later(PRESSING_S, self._room.clear)
         try:
             results = await asyncio.gather(*(task.checkpoint() for task in tasks), return_exceptions=True)
         finally:
             pressing.cancel()
-            self._room.set()
-        self._hold(-taken)
+            for partition, size in taken.items():
+                self._uncommitted[partition] -= size
+            if self._filled() <= 1 or self.failed.done():
+                self._room.set()
         now_ms = int(time.time() * 1000)
         for task, result in zip(tasks, results, strict=True):
             if isinstance(result, float):
@@ -296,7 +302,7 @@ class TaskHost:
 
 
 def pause_after(took_s: float, records: int) -> float:
-    """How long to wait after a checkpoint that took so long, since which so many records came.
+    """How long to wait after a turn that took so long, since which so many records came.
 
     At least as long as it took (up to `MOST_S`): in a backlog, half of the time is for evaluating values that are out
     of date with the next batch, and no more.

@@ -236,9 +236,9 @@ class Task:
     async def _read(self, consumer: AIOKafkaConsumer, topic: str) -> dict[str, bytes]:
         """The newest value of every key of its partition, to the end by position: control records occupy offsets."""
         tp = TopicPartition(topic, self.partition)
+        end = (await consumer.end_offsets([tp]))[tp]  # first: behind a fetch that waits for records it takes as long
         consumer.assign([tp])
         await consumer.seek_to_beginning(tp)
-        end = (await consumer.end_offsets([tp]))[tp]
         state: dict[str, bytes] = {}
         while (position := await consumer.position(tp)) < end:
             self.unread = end - position

@@ -159,16 +159,55 @@ def test_too_much_uncommitted_input_waits_for_a_checkpoint(monkeypatch: pytest.M
         await asyncio.sleep(0)
         assert not waiting.done()
         assert host.metrics.registry.get_sample_value("streamproc_stream_buffer_ratio") == 1.1
-        await host._checkpoint_all()
+        await host._checkpoint([*host.tasks.values()])
         await waiting
         assert host.metrics.registry.get_sample_value("streamproc_stream_buffer_ratio") == 0
 
     run(check)
 
 
+def test_room_is_for_all_tasks_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "MAX_UNCOMMITTED_BYTES", 1_000)
+
+    async def check(host: TaskHost) -> None:
+        host.tasks |= {partition: a_task(0, partition) for partition in (0, 1)}
+        host.process(batch(0, 12, size=100))
+        host.process(batch(0, 1, size=100, partition=1))
+        waiting = asyncio.create_task(host.room())
+        await host._checkpoint([host.tasks[1]])
+        await asyncio.sleep(0)
+        assert not waiting.done()
+        await host._checkpoint([host.tasks[0]])
+        await waiting
+
+    run(check)
+
+
+def test_tasks_are_committed_by_turns(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "IDLE_S", 0)
+
+    async def check(host: TaskHost) -> None:
+        host.tasks |= {partition: a_task(0, partition) for partition in range(5)}
+        turns: list[list[int]] = []
+        checkpoint = host._checkpoint
+
+        async def note(tasks: list[Task]) -> None:
+            turns.append([task.partition for task in tasks])
+            await checkpoint(tasks)
+
+        monkeypatch.setattr(host, "_checkpoint", note)
+        host.start()
+        await until(lambda: len(turns) > 5)
+        await host.stop()
+        assert turns[:5] == [[0, 4], [1], [2], [3], [0, 4]]
+        assert turns[-1] == [0, 1, 2, 3, 4]  # what there is, before it ends
+
+    run(check)
+
+
 @pytest.mark.parametrize(
     ("took_s", "records", "expected"),
-    [(0.0, 0, 0.1), (0.02, 1_999, 0.1), (0.02, 2_000, 0.5), (0.3, 0, 0.3), (0.9, 5_000, 0.9), (30.0, 5_000, 2.0)],
+    [(0.0, 0, 0.025), (0.02, 499, 0.025), (0.02, 500, 0.125), (0.3, 0, 0.3), (0.4, 5_000, 0.4), (30.0, 5_000, 0.5)],
 )
 def test_at_most_half_of_the_time_goes_into_checkpoints(took_s: float, records: int, expected: float) -> None:
     assert module.pause_after(took_s, records) == expected
@@ -186,7 +225,7 @@ def test_reading_waits_for_a_checkpoint_that_takes_long(monkeypatch: pytest.Monk
 
         host.tasks[0] = task = a_task()
         monkeypatch.setattr(task, "checkpoint", slow)
-        checkpoint = asyncio.create_task(host._checkpoint_all())
+        checkpoint = asyncio.create_task(host._checkpoint([*host.tasks.values()]))
         await under_way.wait()
         await until(lambda: not host._room.is_set())
         waiting = asyncio.create_task(host.room())
@@ -207,7 +246,7 @@ def test_a_checkpoint_that_was_given_up_lets_nobody_wait_for_room(monkeypatch: p
         monkeypatch.setattr(task, "checkpoint", asyncio.Event().wait)
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(0.01):
-                await host._checkpoint_all()
+                await host._checkpoint([*host.tasks.values()])
         await host.room()
 
     run(check)

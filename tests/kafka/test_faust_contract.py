@@ -9,6 +9,7 @@ from aiokafka import AIOKafkaConsumer
 from aiokafka.consumer.group_coordinator import GroupCoordinator
 from aiokafka.consumer.subscription_state import Assignment, TopicPartitionState
 from faust.app.base import App
+from faust.tables.manager import TableManager
 from faust.transport.consumer import Consumer
 from faust.transport.drivers import aiokafka as driver
 from faust.types import AppT
@@ -56,6 +57,16 @@ def test_the_consumer_takes_its_isolation_level_from_the_attribute_that_is_set()
 def test_a_member_without_an_instance_id_leaves_its_group_at_the_end() -> None:
     assert "self._group_instance_id is None" in inspect.getsource(GroupCoordinator._maybe_leave_group)
     assert "_coordinator" in inspect.getsource(AIOKafkaConsumer)
+
+
+def test_what_faust_does_at_its_start_is_what_is_done_without_tables() -> None:
+    lines = [line.strip() for line in inspect.getsource(TableManager.on_start).splitlines()]
+    assert lines[-4:] == [
+        "await self.sleep(1.0)",
+        "if not self.should_stop:",
+        "await self._update_channels()",
+        "await self.recovery.start()",
+    ]
 
 
 def test_positions_are_where_they_are_read() -> None:
