@@ -1,16 +1,20 @@
-"""What an event costs in stage 2 when the longest window that has anything in it is an hour, and when it is 90 days.
+"""What an event costs in stage 2 when the longest window is an hour, and when it is 90 days.
 
-The same history (groups, events) squeezed into an hour or spread over 90 days; then the same events come live. CPU time
-of adding them, moving the clock and evaluating, in a process of its own each.
+`one`: of a single window, in `one_window.py`. `cost`: of all, with the same history (groups, events) squeezed into an
+hour or spread over 90 days, before the same events come live. CPU time of adding them, moving the clock and evaluating,
+in a process of its own each.
 """
 
 from __future__ import annotations
 
 import multiprocessing
+import subprocess
+import sys
 import time
 from collections.abc import Iterable
 from concurrent.futures import ProcessPoolExecutor
 from itertools import islice
+from pathlib import Path
 
 from streamproc.backtest import Line, _Partial, load_reference
 from streamproc.events import EVENT_TOPICS
@@ -21,8 +25,14 @@ from streamproc.simulate import Organisation
 
 END_MS = 1_790_000_000_000
 HOUR_MS, DAYS_90_MS = 3_600_000, 90 * 86_400_000
+ONE = Path(__file__).with_name("one_window.py")
 HISTORY, LIVE, LIVE_RATE = 20_000, 20_000, 2_000.0
 CUT = 2_000  # events a checkpoint
+
+
+def one(hours: int) -> float:
+    """Microseconds an event, with one window of so many hours."""
+    return float(subprocess.check_output([sys.executable, ONE, str(hours)]))
 
 
 def cost(span_ms: int) -> float:
