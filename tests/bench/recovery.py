@@ -21,6 +21,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import msgspec
 from aiokafka import AIOKafkaProducer
+from processor import cpu_s
 from support.build import Rec, line
 from support.workers import Cluster
 
@@ -68,12 +69,6 @@ async def write(bootstrap: str, entities: int) -> None:
         await producer.flush()
     finally:
         await producer.stop()
-
-
-def cpu_s(pid: int) -> float:
-    """Processor time of a process so far: what it would take on a machine of its own."""
-    user, system = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[11:13]
-    return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
 
 
 def main(entities: int) -> None:

@@ -34,6 +34,8 @@ def path(asked: Asked) -> Iterator[Figure]:
     found = [whole_path(asked.events) for _ in range(asked.runs)]
     yield Figure("whole path, all KPIs", "events/s", tuple(one.whole for one in found), Target("≥", 60_000))
     yield Figure("of that stage 1", "events/s", tuple(one.facts for one in found))
+    for name in found[0].cpu_us:
+        yield Figure(f"processor time of it, {name}", "µs/event", tuple(one.cpu_us[name] for one in found))
 
 
 def one(asked: Asked) -> Iterator[Figure]:

@@ -1,7 +1,7 @@
 """Events a second through the workers, catching up on a backlog: wall clock, exactly once, all outputs.
 
 A tenth of the events is warm-up. "Facts" is the rate until stage 1 has committed everything, "whole path" until stage 2
-has, too.
+has, too. Until then goes the processor time, too.
 """
 
 from __future__ import annotations
@@ -11,9 +11,11 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
+from processor import cpu_s
 from support.build import line
 from support.offsets import Offsets
 from support.workers import Cluster, publish
@@ -34,18 +36,26 @@ ONE_KPI = (str(Path(__file__).with_name("one_kpi.py")),)
 
 
 class Rates(NamedTuple):
-    """Events a second."""
+    """Events a second, and µs of processor time an event by process."""
 
     facts: float
     whole: float
+    cpu_us: dict[str, float]
+
+
+@dataclass
+class Measured(Cluster):
+    """`broker`: id of its process."""
+
+    broker: int = 0
 
 
 @contextmanager
-def cluster_of(program: tuple[str, ...] = ("-m", "streamproc"), partitions: int = 4) -> Iterator[Cluster]:
+def cluster_of(program: tuple[str, ...] = ("-m", "streamproc"), partitions: int = 4) -> Iterator[Measured]:
     """Workers to be, on a broker of their own with all topics. Those that run at the end are stopped."""
     with tempfile.TemporaryDirectory() as folder, EmbeddedKafka() as kafka:
         asyncio.run(create(Broker(kafka.bootstrap), table(APP, partitions)))
-        cluster = Cluster(kafka.bootstrap, APP, Path(folder), clock="wall", program=program)
+        cluster = Measured(kafka.bootstrap, APP, Path(folder), clock="wall", program=program, broker=kafka.pid or 0)
         try:
             yield cluster
         finally:
@@ -77,7 +87,7 @@ def whole_path(events: int) -> Rates:
         publish(cluster.bootstrap, reference)
         publish(cluster.bootstrap, found)
         start(cluster, "kpis", "facts")
-        return Rates(*measure(cluster, len(found)))
+        return measure(cluster, len(found))
 
 
 def one_kpi(events: int) -> Rates:
@@ -85,7 +95,7 @@ def one_kpi(events: int) -> Rates:
     with cluster_of(ONE_KPI) as cluster:
         publish(cluster.bootstrap, calls(events))
         start(cluster, "kpis", "facts")
-        return Rates(*measure(cluster, events))
+        return measure(cluster, events)
 
 
 def facts_alone(events: int, workers: int) -> float:
@@ -95,7 +105,7 @@ def facts_alone(events: int, workers: int) -> float:
         publish(cluster.bootstrap, reference)
         start(cluster, *(f"facts-{n}" for n in range(workers)))
         publish(cluster.bootstrap, found)
-        return measure(cluster, len(found), ("facts",))[0]
+        return measure(cluster, len(found), ("facts",)).facts
 
 
 def start(cluster: Cluster, *names: str) -> None:
@@ -106,18 +116,21 @@ def start(cluster: Cluster, *names: str) -> None:
         cluster.wait_ready(name)
 
 
-def measure(cluster: Cluster, events: int, stages: tuple[str, ...] = ("facts", "kpis")) -> list[float]:
-    """Events a second after the warm-up until each of the stages, one after the other, has committed everything."""
+def measure(cluster: Measured, events: int, stages: tuple[str, ...] = ("facts", "kpis")) -> Rates:
+    """After the warm-up until each of the stages, one after the other, has committed everything."""
+    pids = {name: process.pid for name, process in cluster.workers.items()} | {"broker": cluster.broker}
 
-    async def run() -> list[float]:
+    async def run() -> Rates:
         async with Offsets(cluster.bootstrap) as offsets:
             while (done := (await cluster.progress(offsets, "facts")).done) < events * WARM_UP:  # noqa: ASYNC110
                 await asyncio.sleep(LOOK_S)
             began, rates = time.monotonic(), []
+            spent_s = {name: cpu_s(pid) for name, pid in pids.items()}
             for stage in stages:
                 while (await cluster.progress(offsets, stage)).lag != 0:  # noqa: ASYNC110 (the broker tells nobody)
                     await asyncio.sleep(LOOK_S)
                 rates.append((events - done) / (time.monotonic() - began))
-            return rates
+            cpu_us = {name: (cpu_s(pid) - spent_s[name]) / (events - done) * 1e6 for name, pid in pids.items()}
+            return Rates(rates[0], rates[-1], cpu_us)
 
     return asyncio.run(run())
