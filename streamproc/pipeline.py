@@ -39,6 +39,7 @@ from streamproc.windows.slices import SliceKey, Slices
 
 CLOCK = "clock"  # key of the clock record in `kpi.partials` and in both changelogs
 MAX_AGE_MS = 800 * DAY_MS
+MAX_WAITING_BYTES = 1024 * 1024  # of partial sums that wait for a cut: a backlog is not added up in one go
 NEVER_SHED = ("", "team", "region")  # groups of the company, and of dimensions that only grow with it
 
 _pack = msgspec.msgpack.Encoder().encode
@@ -296,17 +297,22 @@ class KpisStage:
         self._clocked = 0
         self._oldest: Arrival | None = None
         self._waiting: dict[str, list[list[Any]]] = {}  # minutes of each partial sum of a group, not yet in the slices
+        self._waiting_bytes = 0
         self._shed = 0
         self._fed = Fed(self.catalogue)
 
     def on_batch(self, records: Iterable[Record]) -> None:
-        """Take partial sums. They wait for the next cut: adding up those of a group first makes slices cheaper."""
+        """Take partial sums. They wait for the next cut, if they are not too many: a group's are cheaper together."""
         for record in records:
             group = (record.key or b"").decode()
             if group == CLOCK:
                 self._on_clock(record.value or b"")
             else:
-                self._waiting.setdefault(group, []).append(_partial(record.value or b"\x90"))
+                value = record.value or b"\x90"
+                self._waiting.setdefault(group, []).append(_partial(value))
+                self._waiting_bytes += len(value)
+        if self._waiting_bytes > MAX_WAITING_BYTES:
+            self._add_waiting()
 
     def on_tick(self, clock_ms: int) -> None:
         """Slide the windows to the clock: the wall's, or `event_clock_ms`."""
@@ -349,7 +355,7 @@ class KpisStage:
 
         While there are `max_groups` groups, those of new groups are shed, but never the company's, teams' and regions'.
         """
-        waiting, self._waiting = self._waiting, {}
+        waiting, self._waiting, self._waiting_bytes = self._waiting, {}, 0
         for group, partials in waiting.items():
             if self._is_shed(group):
                 self._shed += len(partials)

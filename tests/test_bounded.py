@@ -7,9 +7,11 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
+import msgspec
 import pytest
 from support.build import DAY_MS, Rec, ms, rec
 
+from streamproc import pipeline
 from streamproc.backtest import load_reference
 from streamproc.bus.stages import FactsTask, Shedding
 from streamproc.codec import Rejection, decode
@@ -275,3 +277,19 @@ def test_partitions_of_groups_are_not_remembered_without_end(monkeypatch: pytest
     routes = [task._route(f"rep={n % 25}") for n in range(50)]
     assert routes[:25] == routes[25:]
     assert len(task._routes) <= 10
+
+
+def test_partial_sums_that_wait_for_a_cut_are_limited(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pipeline, "MAX_WAITING_BYTES", 100)
+    kpis = KpisStage(catalogue())
+    kpis.on_tick(ms("12:00"))
+    partial = Rec(msgspec.msgpack.encode([(ms("11:00"), {"call": 1}, {})]), key=b"rep=ann")
+    n = 100 // len(partial.value or b"") + 1
+    kpis.on_batch([partial] * (n - 1))
+    assert not kpis.slices.groups
+    kpis.on_batch([partial])
+    assert kpis.slices.window("rep=ann", "all") == {"call": n}
+    kpis.on_batch([partial])
+    assert kpis.slices.window("rep=ann", "all") == {"call": n}  # waits again
+    assert kpis.take_cut() is not None
+    assert kpis.slices.window("rep=ann", "all") == {"call": n + 1}

@@ -19,7 +19,7 @@ from faust.tables.manager import TableManager
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP, ConsumerMessage
 
-CHUNK = 2_000  # records a message: 5 to 15 ms of work, so the event loop stays responsive
+CHUNK = 2_000  # records a message: in stage 1, 0.2 s of work, in which the event loop does nothing else
 LOOK_S = 0.2  # how long a fetch may keep a task that has just been restored waiting
 FETCH_BYTES, FETCH_MS = 64 * 1024, 50  # the broker waits for so much or so long: each answer has its fixed costs
 

@@ -20,8 +20,8 @@ from streamproc.outputs.own_metrics import OwnMetrics
 log = logging.getLogger(__name__)
 
 TURNS = 4  # a quarter of the tasks is committed at a time: values need not wait for those of all others
-IDLE_S, BUSY_S, MOST_S = 0.025, 0.125, 0.5  # between turns
-BUSY_RECORDS = 500  # records since the last turn that count as load
+IDLE_S, BUSY_S, MOST_S = 0.1, 0.5, 2.0  # pauses in a round of turns
+BUSY_RECORDS = 2_000  # records in a round that count as load
 TICK_S = 1.0
 REVOKE_S = 20.0  # for the last checkpoint before partitions move; the group waits 60 s for us
 MAX_UNCOMMITTED_BYTES = 64 * 1024 * 1024  # of input; beyond that, reading waits for the broker to take a checkpoint
@@ -86,6 +86,9 @@ class TaskHost:
         self._moves += 1
         partitions = {tp.partition for tp in assigned}
         self._gone += [self.tasks.pop(partition) for partition in [*self.tasks] if partition not in partitions]
+        self._uncommitted = {one: size for one, size in self._uncommitted.items() if one in self.tasks}
+        if self._filled() <= 1:
+            self._room.set()
         previous = self._taking_over
         self._taking_over = asyncio.create_task(self._take_over(assigned, self._moves, previous))
         self._taking_over.add_done_callback(lambda done: self._watch(done, "assignment"))
@@ -237,9 +240,10 @@ class TaskHost:
     async def _run(self) -> None:
         """Checkpoints and ticks until stopped or failed."""
         next_tick = time.monotonic()
-        turn, took_s = 0, 0.0
+        turn, worked_s = 0, 0.0
         while not self.failed.done() and not self._stopping:
-            pause_s = pause_after(took_s, self._records)
+            turns = min(TURNS, max(1, len(self.tasks)))
+            pause_s = pause_after(worked_s, self._records, turns)
             await asyncio.sleep(pause_s)
             late = time.monotonic() - self.loop_beat_at - pause_s
             self.metrics.event_loop_lag_seconds.observe(max(0.0, late))
@@ -248,8 +252,9 @@ class TaskHost:
                 next_tick = time.monotonic() + TICK_S
                 self._tick(int(time.time() * 1000))
             began = time.thread_time()
-            await self._checkpoint([*self.tasks.values()][turn::TURNS])
-            turn, took_s = (turn + 1) % TURNS, time.thread_time() - began
+            turn = (turn + 1) % turns
+            await self._checkpoint([*self.tasks.values()][turn::turns])
+            worked_s = time.thread_time() - began
             self._tell_progress()
             self.loop_beat_at = time.monotonic()
 
@@ -270,14 +275,14 @@ class TaskHost:
     async def _checkpoint(self, tasks: list[Task]) -> None:
         if self.failed.done():
             return
-        taken = {task.partition: self._uncommitted.setdefault(task.partition, 0) for task in tasks}
+        taken = {task.partition: self._uncommitted.get(task.partition, 0) for task in tasks}
         pressing = asyncio.get_running_loop().call_later(PRESSING_S, self._room.clear)
         try:
             results = await asyncio.gather(*(task.checkpoint() for task in tasks), return_exceptions=True)
         finally:
             pressing.cancel()
             for partition, size in taken.items():
-                self._uncommitted[partition] -= size
+                self._uncommitted[partition] = max(0, self._uncommitted.get(partition, 0) - size)
             if self._filled() <= 1 or self.failed.done():
                 self._room.set()
         now_ms = int(time.time() * 1000)
@@ -301,10 +306,11 @@ class TaskHost:
             self._room.set()
 
 
-def pause_after(took_s: float, records: int) -> float:
-    """How long to wait after a turn that took so long, since which so many records came.
+def pause_after(worked_s: float, records: int, turns: int) -> float:
+    """How long to wait after one of so many turns of a round, since the last of which so many records came.
 
-    At least as long as it took (up to `MOST_S`): in a backlog, half of the time is for evaluating values that are out
-    of date with the next batch, and no more.
+    At least as long as the worker's thread worked during the turn (up to its part of `MOST_S`): in a backlog, half of
+    the time is for evaluating values that are out of date with the next batch. Waiting for the broker is no work.
     """
-    return max(BUSY_S if records >= BUSY_RECORDS else IDLE_S, min(took_s, MOST_S))
+    least_s = BUSY_S if records * turns >= BUSY_RECORDS else IDLE_S
+    return max(least_s / turns, min(worked_s, MOST_S / turns))

@@ -199,12 +199,12 @@ class Task:
             raise
 
     async def _commit(self, producer: AIOKafkaProducer) -> float | None:
+        began = time.monotonic()
         cut, offsets = self.stage.take_cut(), dict(self.next)  # one consistent cut: no await in between
         if cut is None and offsets == self.committed:
             return None
         prepared = self._prepared(producer, cut)
         await asyncio.sleep(0)  # other tasks take their cuts now, not while our transaction is open
-        began = time.monotonic()
         await producer.begin_transaction()
         sent = [await producer.send_batch(batch, topic, partition=partition) for topic, partition, batch in prepared]
         await asyncio.gather(*sent)

@@ -57,6 +57,7 @@ def main(events: int, rate: float) -> None:
             partials = [_Partial(group.encode(), value) for group, value in cut.partials]
             TAKEN["partials"] = TAKEN.get("partials", 0) + len(partials)
             timed("kpis: batches", kpis.on_batch, partials)
+            timed("kpis: adding", kpis._add_waiting)
             timed("kpis: ticks", kpis.on_tick, batch[-1].time_ms)
             made = timed("kpis: cuts", kpis.take_cut)
             if made:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Coroutine
 from typing import Any, NamedTuple, cast
 
@@ -199,18 +200,105 @@ def test_tasks_are_committed_by_turns(monkeypatch: pytest.MonkeyPatch) -> None:
         host.start()
         await until(lambda: len(turns) > 5)
         await host.stop()
-        assert turns[:5] == [[0, 4], [1], [2], [3], [0, 4]]
+        assert turns[:5] == [[1], [2], [3], [0, 4], [1]]
         assert turns[-1] == [0, 1, 2, 3, 4]  # what there is, before it ends
 
     run(check)
 
 
+def test_what_a_partition_held_that_moved_away_makes_room(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The agent may hold a batch in its hand, waiting for room, when partitions are given up."""
+    monkeypatch.setattr(module, "MAX_UNCOMMITTED_BYTES", 1_000)
+
+    async def check(host: TaskHost) -> None:
+        host.tasks |= {partition: a_task(0, partition) for partition in (0, 1)}
+        host.process(batch(0, 12, size=100, partition=1))
+
+        async def agent() -> None:
+            await host.room()
+            host.process(batch(12, 24, size=100, partition=1))
+
+        waiting = asyncio.create_task(agent())
+        await asyncio.sleep(0)
+        assert not waiting.done()
+        await host.revoke()
+        await waiting
+        host.assign({TP(TOPIC, 0)})
+        await host.room()
+        assert host.metrics.registry.get_sample_value("streamproc_stream_buffer_ratio") == 0
+
+    run(check)
+
+
+def test_what_two_checkpoints_at_once_commit_is_taken_off_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "MAX_UNCOMMITTED_BYTES", 1_000)
+
+    async def check(host: TaskHost) -> None:
+        host.tasks[0] = task = a_task(0)
+        go_on = asyncio.Event()
+        monkeypatch.setattr(task, "checkpoint", go_on.wait)
+        host.process(batch(0, 9, size=100))
+        both = [asyncio.create_task(host._checkpoint([task])) for _ in range(2)]
+        await asyncio.sleep(0)
+        go_on.set()
+        await asyncio.gather(*both)
+        host.process(batch(9, 18, size=100))
+        assert host.metrics.registry.get_sample_value("streamproc_stream_buffer_ratio") == 0.9
+
+    run(check)
+
+
 @pytest.mark.parametrize(
-    ("took_s", "records", "expected"),
-    [(0.0, 0, 0.025), (0.02, 499, 0.025), (0.02, 500, 0.125), (0.3, 0, 0.3), (0.4, 5_000, 0.4), (30.0, 5_000, 0.5)],
+    ("worked_s", "records", "turns", "expected"),
+    [
+        (0.0, 0, 1, 0.1),
+        (0.02, 1_999, 1, 0.1),
+        (0.02, 2_000, 1, 0.5),
+        (0.3, 0, 1, 0.3),
+        (0.9, 5_000, 1, 0.9),
+        (30.0, 5_000, 1, 2.0),
+        (0.0, 499, 4, 0.025),
+        (0.0, 500, 4, 0.125),
+        (0.4, 500, 4, 0.4),
+        (30.0, 500, 4, 0.5),
+    ],
 )
-def test_at_most_half_of_the_time_goes_into_checkpoints(took_s: float, records: int, expected: float) -> None:
-    assert module.pause_after(took_s, records) == expected
+def test_at_most_half_of_the_time_goes_into_checkpoints(
+    worked_s: float, records: int, turns: int, expected: float
+) -> None:
+    assert module.pause_after(worked_s, records, turns) == expected
+
+
+def test_a_pause_is_for_work_and_not_for_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    worked: list[float] = []
+    twice = asyncio.Event()
+
+    def note(worked_s: float, records: int, turns: int) -> float:
+        worked.append(worked_s)
+        if len(worked) == 2:
+            twice.set()
+        return 0.0
+
+    async def work() -> None:
+        until_s = time.thread_time() + 0.1
+        while time.thread_time() < until_s:
+            pass
+
+    async def check(host: TaskHost) -> None:
+        for checkpoint in (work, lambda: asyncio.sleep(0.5)):
+            host = TaskHost(host.inputs, host.connection, host.metrics)
+            host.tasks[0] = task = a_task(0)
+            monkeypatch.setattr(task, "checkpoint", checkpoint)
+            worked.clear()
+            twice.clear()
+            host.start()
+            await twice.wait()
+            host.fail(RuntimeError("for this test"), "here")
+            await host.stop()
+            assert (worked[1] >= 0.1) == (checkpoint is work), worked
+
+    monkeypatch.setattr(module, "pause_after", note)
+    run(check)
 
 
 def test_reading_waits_for_a_checkpoint_that_takes_long(monkeypatch: pytest.MonkeyPatch) -> None:

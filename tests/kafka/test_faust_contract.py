@@ -48,10 +48,11 @@ def test_overridden_methods_keep_their_signatures(function: object, expected: li
     assert parameters(inspect.unwrap(function)) == expected  # type: ignore[arg-type]
 
 
-def test_the_consumer_takes_its_isolation_level_from_the_attribute_that_is_set() -> None:
+def test_the_consumer_takes_its_settings_from_the_attributes_that_are_set() -> None:
     source = inspect.getsource(AIOKafkaConsumer)
     assert "isolation_level=self._isolation_level" in source
     assert "fetch_max_wait_ms=self._fetch_max_wait_ms" in source
+    assert "fetch_min_bytes=self._fetch_min_bytes" in source
 
 
 def test_a_member_without_an_instance_id_leaves_its_group_at_the_end() -> None:
