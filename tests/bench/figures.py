@@ -69,16 +69,19 @@ def show(figures: Iterable[Figure]) -> None:
     Console(width=None if os.isatty(1) else 160).print(table)
 
 
-def save(figures: Iterable[Figure], took_s: float) -> Path:
-    """A file of all figures with the machine and versions that they are of."""
+def place() -> Path:
+    """The file of a run that begins now."""
     RESULTS.mkdir(exist_ok=True)
-    path = RESULTS / f"{time.strftime('%Y-%m-%d-%H%M', time.gmtime())}-{_commit()}.json"
+    return RESULTS / f"{time.strftime('%Y-%m-%d-%H%M', time.gmtime())}-{_commit()}.json"
+
+
+def save(path: Path, figures: Iterable[Figure], took_s: float) -> None:
+    """All figures with the machine and versions that they are of."""
     rows = [
         {**one._asdict(), "target": f"{one.target.sign} {one.target.value:g}" if one.target else None}
         for one in figures
     ]
     path.write_text(json.dumps({"machine": machine(), "took_s": round(took_s), "figures": rows}, indent=1) + "\n")
-    return path
 
 
 def machine() -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """Every figure that there is a target for, and other systems beside: `make bench` or `python tests/bench/run.py`.
 
-Takes about an hour; `--only` chooses parts, `--runs 1` is quicker. Prints a table, and writes the figures with the
-machine and all versions as JSON into tests/bench/results/. A missed target is no failure.
+Takes an hour and a half; `--only` chooses parts, `--runs 1` is quicker. Prints a table, and writes the figures with the
+machine and all versions as JSON into tests/bench/results/, after each part anew. A missed target is no failure.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import compared
 import memory
 import windows
-from figures import Figure, Target, line, ratio, save, show
+from figures import Figure, Target, line, place, ratio, save, show
 from latency import latency
 from scrape import scrape
 from startup import startup
@@ -30,7 +30,7 @@ class Asked(NamedTuple):
     runs: int
 
 
-def path(asked: Asked) -> Iterator[Figure]:
+def whole(asked: Asked) -> Iterator[Figure]:
     found = [whole_path(asked.events) for _ in range(asked.runs)]
     yield Figure("whole path, all KPIs", "events/s", tuple(one.whole for one in found), Target("≥", 60_000))
     yield Figure("of that stage 1", "events/s", tuple(one.facts for one in found))
@@ -113,15 +113,15 @@ def ratios(found: dict[str, Figure]) -> Iterator[Figure]:
 
 
 PARTS: dict[str, Callable[[Asked], Iterator[Figure]]] = {
-    "path": path,
+    "path": whole,
     "one": one,
     "peers": peers,
     "latency": latencies,
     "windows": lengths,
     "scrape": scrapes,
-    "memory": memories,
     "two": two,
     "start": start,
+    "memory": memories,
 }
 
 
@@ -131,16 +131,17 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--only", nargs="+", choices=PARTS, default=list(PARTS))
     given = parser.parse_args()
-    began, found = time.monotonic(), list[Figure]()
+    path, began, found = place(), time.monotonic(), list[Figure]()
     for name in given.only:
         print(f"{name} ...", file=sys.stderr, flush=True)
         for figure in PARTS[name](Asked(given.events, given.runs)):
             found.append(figure)
             print(f"  {line(figure)}", file=sys.stderr, flush=True)
-    if "peers" in given.only:
-        found += ratios({one.what: one for one in found})
-    show(found)
-    print(f"written to {save(found, time.monotonic() - began)}")
+        compared_with = ratios({one.what: one for one in found}) if "peers" in given.only else ()
+        rows = [*found, *compared_with]
+        save(path, rows, time.monotonic() - began)
+    show(rows)
+    print(f"written to {path}")
 
 
 if __name__ == "__main__":
