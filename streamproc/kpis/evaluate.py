@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 from streamproc.facts.reference import Reference
@@ -22,7 +22,32 @@ class Series(NamedTuple):
     window: str | None
 
 
-_Key = tuple[str, str, str | None]  # what a Series is made of
+_Name = tuple[str, str | None]  # a KPI and a window
+
+
+class Latest(Mapping[Series, Parts]):
+    """The latest parts of each series. Kept by group: names of KPIs and windows are the same ones for all groups,
+    where a Series each would take half of the memory."""
+
+    def __init__(self) -> None:
+        self._groups: dict[str, dict[_Name, Parts]] = {}
+
+    def of(self, group: str) -> dict[_Name, Parts]:
+        """A group's parts by KPI and window, to be changed in place, and given to `drop_empty` after that."""
+        return self._groups.setdefault(group, {})
+
+    def drop_empty(self, group: str) -> None:
+        if not self._groups[group]:
+            del self._groups[group]
+
+    def __getitem__(self, series: Series) -> Parts:
+        return self._groups[series.group][series.kpi, series.window]
+
+    def __iter__(self) -> Iterator[Series]:
+        return (Series(kpi, group, window) for group, found in self._groups.items() for kpi, window in found)
+
+    def __len__(self) -> int:
+        return sum(map(len, self._groups.values()))
 
 
 class _Row(NamedTuple):
@@ -31,7 +56,7 @@ class _Row(NamedTuple):
     kpi: Kpi
     facts: tuple[str, ...]
     changes: tuple[str, ...]
-    windows: tuple[str | None, ...]
+    names: Mapping[str | None, _Name]  # by window
 
 
 class _Found(NamedTuple):
@@ -48,7 +73,7 @@ class Evaluator:
         self.catalogue = catalogue
         self.slices = slices
         self.reference = reference
-        self.latest: dict[Series, Parts] = {}
+        self.latest = Latest()
         self.watched: frozenset[str] = frozenset()  # names of KPIs that are compared with the previous window
         self.touched: set[Series] = set()  # series of those that are as they were, but perhaps not what was before
         self._rows = {kpi.name: _row(kpi) for kpi in catalogue.kpis}
@@ -104,7 +129,7 @@ class Evaluator:
         """A series' value as of the clock."""
         as_of_ms = self.slices.clock_ms
         start_ms = self.slices.calendar.window_start(series.window, as_of_ms) if series.window else None
-        return _value(self.catalogue[series.kpi], series, parts, start_ms, as_of_ms)
+        return _value(self.catalogue[series.kpi], series.group, series.window, parts, start_ms, as_of_ms)
 
     def _reading(self, group: str, facts: set[str]) -> Iterable[_Row]:
         """KPIs that read one of these facts and are computed for such groups."""
@@ -125,33 +150,29 @@ class Evaluator:
         """Evaluate KPIs of a group in a window, or in all that they have."""
         levels, ever = self.slices.levels(group), self.slices.window(group, ALL)
         totals: dict[str | None, Totals] = {}  # the same for all KPIs
-        for kpi, facts, changes, windows in rows:
+        latest, as_of_ms = self.latest.of(group), self.slices.clock_ms
+        for kpi, facts, changes, names in rows:
             is_there = any(name in ever for name in facts) or any(name in levels for name in changes)
-            for one in (window,) if window else windows:
-                key = kpi.name, group, one
+            for one in (window,) if window else names:
                 if not is_there:
-                    if self.latest.pop(key, None) is not None:  # type: ignore[call-overload]
-                        found.ceased.append(Series(*key))
+                    if latest.pop(names[one], None) is not None:
+                        found.ceased.append(Series(kpi.name, group, one))
                     continue
                 now = totals.get(one)
                 if now is None:
                     now = totals[one] = self._totals(group, one, levels)
                 if kpi.target_of:
                     now = now._replace(target=self._targets.get((kpi.target_of, group, one)))
-                self._take(kpi, key, now, found)
-
-    def _take(self, kpi: Kpi, key: _Key, now: Totals, found: _Found) -> None:
-        parts, before = kpi.parts(now), self.latest.get(key)  # type: ignore[call-overload]
-        if kpi.reads_length and parts.value is not None:
-            self._moving.add(Series(*key))
-        if parts != before:
-            # A series that is there keeps its key; so nothing has to be made of this one.
-            self.latest[key if before is not None else Series(*key)] = parts  # type: ignore[index]
-            as_of_ms = self.slices.clock_ms
-            start_ms = None if now.length_ms is None else as_of_ms - now.length_ms
-            found.values.append(_value(kpi, key, parts, start_ms, as_of_ms))
-        elif kpi.name in self.watched:
-            self.touched.add(Series(*key))
+                parts = kpi.parts(now)
+                if kpi.reads_length and parts.value is not None:
+                    self._moving.add(Series(kpi.name, group, one))
+                if parts != latest.get(names[one]):
+                    latest[names[one]] = parts
+                    start_ms = None if now.length_ms is None else as_of_ms - now.length_ms
+                    found.values.append(_value(kpi, group, one, parts, start_ms, as_of_ms))
+                elif kpi.name in self.watched:
+                    self.touched.add(Series(kpi.name, group, one))
+        self.latest.drop_empty(group)
 
     def _totals(self, group: str, window: str | None, levels: Bag) -> Totals:
         if window is None:
@@ -171,10 +192,9 @@ def series_of(value: KpiValue) -> Series:
     return Series(value.kpi, value.group, value.window)
 
 
-def _value(kpi: Kpi, key: _Key, parts: Parts, start_ms: int | None, as_of_ms: int) -> KpiValue:
-    name, group, window = key
+def _value(kpi: Kpi, group: str, window: str | None, parts: Parts, start_ms: int | None, as_of_ms: int) -> KpiValue:
     return KpiValue(
-        kpi=name,
+        kpi=kpi.name,
         group=group,
         window=window,
         value=parts.value,
@@ -190,7 +210,8 @@ def _value(kpi: Kpi, key: _Key, parts: Parts, start_ms: int | None, as_of_ms: in
 
 def _row(kpi: Kpi) -> _Row:
     windows = tuple(WINDOWS) if kpi.windowed else (None,)
-    return _Row(kpi, kpi.facts, tuple(name + CHANGES for name in kpi.levels), windows)
+    changes = tuple(name + CHANGES for name in kpi.levels)
+    return _Row(kpi, kpi.facts, changes, {window: (kpi.name, window) for window in windows})
 
 
 def _has_group(kpi: Kpi, group: str) -> bool:

@@ -10,13 +10,15 @@ import gc
 import multiprocessing
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from figures import Figure, Target, show
+from msgspec import Struct
+from msgspec.structs import astuple
 from support.build import DAY_MS, HOUR_MS, Rec, decoded, line, ms
 from windows import feed
 
@@ -33,6 +35,7 @@ NOW = ms("09:00")
 PAGE_BYTES = 4096
 EVENTS = 1_000_000  # which make about two million facts
 PEOPLE, DAYS = 200, 30  # of the organisation that is looked at as a whole
+NUMBERS = range(-5, 257)  # which Python keeps once
 KINDS = {
     "e-mail": ("email.sent", "email.opened", "email.replied"),
     "meeting": ("meeting.booked", "meeting.held"),
@@ -108,10 +111,33 @@ def groups(reps: int, days: int) -> Iterator[Figure]:
     size = rss_bytes() - before
     yield Figure(f"a group, {number:,} groups of {slices / number:.0f} slices", "bytes", (size / number,))
     yield Figure(f"restoring {slices:,} slices", "CPU s", (took_s,))
-    before = rss_bytes()
+
+
+def series(reps: int, days: int) -> Iterator[Figure]:
+    """What is held for each series and window beyond slices, counted object by object: latest values and judgements."""
+    kpis = KpisStage(catalogue())
+    kpis.restore(elsewhere(history, reps, days))
     kpis.take_cut()
-    series = len(kpis.evaluator.latest)
-    yield Figure(f"a series and window, {series:,}", "bytes", ((rss_bytes() - before) / series,), Target("≤", 100))
+    latest, shown = kpis.evaluator.latest, kpis.judge._shown
+    seen = {id(name) for name in NUMBERS}
+    size = held(latest._groups, seen) + held(shown, seen)
+    what = f"a series and window, {len(latest):,} of which {len(shown):,} judged"
+    yield Figure(what, "bytes", (size / len(latest),), Target("≤", 100))
+
+
+def held(found: object, seen: set[int]) -> int:
+    """Bytes of an object and what it holds, each once; names are those of slices and of the catalogue."""
+    if found is None or isinstance(found, str) or id(found) in seen:
+        return 0
+    seen.add(id(found))
+    inner: Iterable[object] = ()
+    if isinstance(found, dict):
+        inner = [*found.keys(), *found.values()]
+    elif isinstance(found, Struct):
+        inner = astuple(found)
+    elif isinstance(found, tuple):
+        inner = found
+    return sys.getsizeof(found) + sum(held(one, seen) for one in inner)
 
 
 def history(reps: int, days: int) -> dict[str, bytes]:
@@ -164,7 +190,13 @@ def run(measure: Callable[..., Iterator[Figure]], args: tuple[object, ...]) -> l
 def figures(events: int = EVENTS) -> Iterator[Figure]:
     """Each measurement in a process of its own."""
     kinds = [(entities, (family, 1_000_000)) for family in KINDS]
-    for measure, args in [(ids, (860_000, 1000)), *kinds, (groups, (20, 90)), (organisation, (events,))]:
+    for measure, args in [
+        (ids, (860_000, 1000)),
+        *kinds,
+        (groups, (20, 90)),
+        (series, (200, 3)),
+        (organisation, (events,)),
+    ]:
         with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
             yield from pool.submit(run, measure, args).result()
 
