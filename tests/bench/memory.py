@@ -35,6 +35,7 @@ NOW = ms("09:00")
 PAGE_BYTES = 4096
 EVENTS = 1_000_000  # which make about two million facts
 PEOPLE, DAYS = 200, 30  # of the organisation that is looked at as a whole
+CUTS = 100  # checkpoints in these days: each evaluates nearly all series, which takes seconds
 NUMBERS = range(-5, 257)  # which Python keeps once
 KINDS = {
     "e-mail": ("email.sent", "email.opened", "email.replied"),
@@ -176,7 +177,7 @@ def organisation(events: int) -> Iterator[Figure]:
     simulated = Organisation(seed=1, start_ms=NOW, reps=PEOPLE, flaws=0)
     reference = load_reference(simulated.reference(), Reference())
     stages = FactsStage(catalogue(), reference), KpisStage(catalogue(), reference=reference)
-    feed(*stages, simulated.events(end_ms, events / DAYS / DAY_MS * 1000))
+    feed(*stages, simulated.events(end_ms, events / DAYS / DAY_MS * 1000), events // CUTS)
     size = (rss_bytes() - began_rss) / 2**20
     series = len(stages[1].evaluator.latest)
     what = f"{DAYS} days of {PEOPLE} people, {events:,} events, {series:,} series"
