@@ -446,6 +446,18 @@ def test_series_cease_when_everything_is_withdrawn() -> None:
     assert ceased == []
 
 
+def test_nothing_is_held_of_a_group_whose_series_have_all_ceased() -> None:
+    """A deal turns out to have been created earlier, and by another rep."""
+    facts, kpis = stage(), KpisStage(KPIS)
+    kpis.on_tick(ms("10:00"))
+    through(facts, kpis, rec("deal.created", "d1", "09:00", rep="ann"))
+    assert {series.group for series in latest(kpis)[0]} == {"", "rep=ann"}
+    through(facts, kpis, rec("deal.created", "d1", "08:00", id="earlier", rep="bob"))
+    _, ceased = latest(kpis)
+    assert {series.group for series in ceased} == {"rep=ann"}
+    assert {series.group for series in kpis.evaluator.latest} == {*kpis.evaluator.latest._groups} == {"", "rep=bob"}
+
+
 def test_a_level_ceases_when_its_deal_turns_out_never_to_have_been_there() -> None:
     """A win that was earlier than the creation arrives late: the deal was never open."""
     facts, kpis = stage(), KpisStage(KPIS)

@@ -153,11 +153,12 @@ class Evaluator:
         latest, as_of_ms = self.latest.of(group), self.slices.clock_ms
         for kpi, facts, changes, names in rows:
             is_there = any(name in ever for name in facts) or any(name in levels for name in changes)
-            for one in (window,) if window else names:
-                if not is_there:
-                    if latest.pop(names[one], None) is not None:
-                        found.ceased.append(Series(kpi.name, group, one))
-                    continue
+            asked = (window,) if window else names
+            if not is_there:
+                ceased = [one for one in asked if latest.pop(names[one], None) is not None]
+                found.ceased.extend(Series(kpi.name, group, one) for one in ceased)
+                continue
+            for one in asked:
                 now = totals.get(one)
                 if now is None:
                     now = totals[one] = self._totals(group, one, levels)
