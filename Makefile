@@ -13,9 +13,9 @@ help:
 	  'make install      make .venv with streamproc and all that the demo needs' \
 	  'make test         all checks and tests' \
 	  'make lint         ruff, mypy, import contracts' \
-	  'make test-faults  faults on a real broker with an oracle recount, all cases (about 100 minutes)' \
+	  'make test-faults  faults on a real broker with an oracle recount, all cases (60 to 75 minutes)' \
 	  'make test-year    a year of 200 people: backtest and oracle at 12 month ends (some minutes)' \
-	  'make bench        everything that has a target, other systems beside (an hour and a half; ARGS="--only path --runs 1")' \
+	  'make bench        everything that has a target, other systems beside (more than an hour; ARGS="--only path --runs 1")' \
 	  'make bench-core       microseconds of an event in the pure core, without Kafka (ARGS=--profile)' \
 	  'make bench-memory     bytes an id, entity and group, and seconds to restore them (some minutes)' \
 	  'make bench-recovery   start of a worker with a million entities (about two minutes)' \

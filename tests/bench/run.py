@@ -1,6 +1,6 @@
 """Every figure that there is a target for, and other systems beside: `make bench` or `python tests/bench/run.py`.
 
-Takes an hour and a half; `--only` chooses parts, `--runs 1` is quicker. Prints a table, and writes the figures with the
+Takes more than an hour; `--only` chooses parts, `--runs 1` is quicker. Prints a table, and writes the figures with the
 machine and all versions as JSON into tests/bench/results/, after each part anew. A missed target is no failure.
 """
 
